@@ -1,0 +1,95 @@
+"""The shape of every command: flags -> config -> call, errors -> message and exit code.
+
+A command is a module with `main(argv)`, made by `command.run`; each has flags of its own, so
+importing one has no side effect on another.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import flags
+
+from kdcn_tf import config, options
+from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError, KdcnError
+
+
+def new_flags(with_config: bool = True) -> flags.FlagValues:
+    """Flags that every command has."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", flag_values=values)
+    if with_config:
+        flags.DEFINE_string("preset", "default", "preset of the configuration", flag_values=values)
+        flags.DEFINE_string("config", None, "YAML or JSON file of config sections", flag_values=values)
+        flags.DEFINE_multi_string("set", [], "override: section.field=value; repeatable", flag_values=values)
+        flags.DEFINE_bool("helpconfig", False, "show every config field with its help", flag_values=values)
+    return values
+
+
+def output_flags(values: flags.FlagValues, what: str) -> None:
+    flags.DEFINE_string("output", None, f"directory to write {what} to; has to be fresh", flag_values=values)
+    flags.DEFINE_bool("overwrite", False, "replace a finished dataset in --output", flag_values=values)
+
+
+def required(values: flags.FlagValues, *names: str) -> None:
+    """Checks that flags are given.
+
+    Raises:
+        ConfigError: naming the first that isn't.
+    """
+    for name in names:
+        if not values[name].value:
+            raise ConfigError(f"--{name}: is required")
+
+
+def resolve_config(values: flags.FlagValues, suggested: dict | None = None) -> Config:
+    return config.resolve(values["preset"].value, suggested, values["config"].value, values["set"].value)
+
+
+def run(
+    name: str,
+    doc: str,
+    values: flags.FlagValues,
+    call: Callable[[flags.FlagValues, list[str]], int | None],
+    argv: Sequence[str] | None = None,
+    pass_through: bool = False,
+) -> NoReturn:
+    """Parses `argv`, calls, and exits with the code of DESIGN's table.
+
+    Args:
+        name: the subcommand, for messages.
+        doc: help text, first line a summary.
+        values: the command's flags.
+        call: gets the parsed flags and the rest of the arguments; returns an exit code or None.
+        argv: arguments without the program's name; `sys.argv[1:]` by default.
+        pass_through: unknown arguments go to `call` (Beam's options) instead of being an error.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname).1s %(message)s", stream=sys.stderr, force=True)
+    try:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        rest = _parse(name, values, arguments, pass_through)
+        if values["help"].value:
+            print(f"kdcn {name}: {doc.strip()}\n\nFlags:\n{values.main_module_help() or values.get_help()}")
+            sys.exit(0)
+        if "helpconfig" in values and values["helpconfig"].value:
+            print(options.describe(resolve_config(values)))
+            sys.exit(0)
+        sys.exit(call(values, rest) or 0)
+    except KdcnError as error:
+        print(f"kdcn {name}: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(f"kdcn {name}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _parse(name: str, values: flags.FlagValues, arguments: list[str], pass_through: bool) -> list[str]:
+    try:
+        rest = values([f"kdcn {name}", *arguments], known_only=pass_through)[1:]
+    except flags.Error as error:
+        raise ConfigError(f"{error}; see kdcn {name} --help") from None
+    if rest and not pass_through:
+        raise ConfigError(f"unexpected argument {rest[0]!r}; see kdcn {name} --help")
+    return rest

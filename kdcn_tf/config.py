@@ -1,0 +1,220 @@
+"""Every option of the system: name, type, default, help, check. The one home of hyperparameters.
+
+Defaults here are preset `default`; the other presets are differences from it (`kdcn_tf.presets`).
+A field whose help says "(paper)" has the paper's value in preset `paper`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kdcn_tf import options
+from kdcn_tf.errors import ConfigError
+from kdcn_tf.options import Section, at_least, each, fraction, no_duplicates, one_of, option, positive
+from kdcn_tf.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class SimulateConfig(Section):
+    """The log simulator."""
+
+    seed: int = option(7, "seed of every random choice")
+    users: int = option(4000, "number of users", at_least(1))
+    items: int = option(2000, "number of items", at_least(2))
+    sellers: int = option(50, "number of sellers", at_least(1))
+    sessions: int = option(12000, "number of conversations", at_least(1))
+    impressions_per_session: int = option(8, "candidates shown in a session", at_least(1))
+    behaviors_per_user: int = option(12, "mean number of behaviours of a user", at_least(0))
+    language: str = option("en", "language of utterances and titles", one_of("en", "zh"))
+    days: int = option(30, "length of the simulated period in days", at_least(3))
+    click_rate: float = option(0.2, "mean click rate of impressions", fraction)
+
+
+@dataclass(frozen=True)
+class TimeConfig(Section):
+    """Split by time. Knowledge, vocabularies, thresholds and statistics use only what lies before `train_end`."""
+
+    train_end: float | None = option(
+        None, "data cutoff in seconds since 1970: the first instant that is not training period"
+    )
+    valid_end: float | None = option(None, "first instant of the test period, in seconds since 1970")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.train_end is not None and self.valid_end is not None and self.valid_end < self.train_end:
+            raise ConfigError(f"valid_end: must not lie before train_end, got {self.valid_end}")
+
+
+@dataclass(frozen=True)
+class LogsConfig(Section):
+    """Reading of the raw logs."""
+
+    behaviors: tuple[str, ...] = option(
+        ("click", "cart", "favorite", "purchase"), "the k behaviour kinds, in order (paper: 4)", no_duplicates
+    )
+    max_bad_share: float = option(
+        0.01, "share of records of a stream that may be dead letters before the job fails", fraction
+    )
+    max_keywords: int = option(16, "keywords cut from one text at the most", at_least(1))
+
+
+@dataclass(frozen=True)
+class CkgConfig(Section):
+    """Building of the knowledge graph."""
+
+    min_attribute_count: int = option(
+        2, "attributes (tags, values, intentions, keywords) in fewer triples are dropped (paper: 5000)", at_least(1)
+    )
+    relation_mode: str = option(
+        "pattern", "'name': one embedding per relation name (paper); 'pattern': one per pattern",
+        one_of("name", "pattern"),
+    )  # fmt: skip
+    item_keywords: bool = option(True, "add (item, has, keyword) from titles; not in the paper")
+    session_keywords: bool = option(True, "add (session, has, keyword); not in the paper")
+    interactions: bool = option(False, "add (user, interacted, item) from behaviours; not in the paper")
+    valid_fraction: float = option(0.01, "share of triples held out for validation", fraction)
+    test_fraction: float = option(0.01, "share of triples held out for testing", fraction)
+    block_size: int = option(1024, "triples in one record", at_least(1))
+    triples_per_file: int = option(200_000, "triples in one file, the unit of training work", at_least(1))
+    ids_per_file: int = option(100_000, "entities in one id map or adjacency file", at_least(1))
+    stored_neighbors: int = option(20, "neighbours kept per entity (K)", at_least(1))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ConfigError("valid_fraction: with test_fraction it must stay below 1")
+
+
+@dataclass(frozen=True)
+class EncoderConfig(Section):
+    """GCN-TransE (equations 1 and 2)."""
+
+    dim: int = option(64, "embedding size d (paper: 64)", at_least(1))
+    layers: int = option(1, "GCN layers L; 0 is plain TransE", at_least(0))
+    neighbors: int = option(10, "neighbours sampled per entity and step (paper: 10)", at_least(1))
+    activation: str = option(
+        "identity", "activation of a GCN layer (paper: sigmoid)", one_of("sigmoid", "tanh", "relu", "identity")
+    )
+    residual: bool = option(True, "add a layer's input to its output; not in the paper")
+    norm: int = option(1, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PretrainConfig(Section):
+    """Training of GCN-TransE."""
+
+    epochs: int = option(10, "passes over the triples (paper: 5)", at_least(1))
+    batch_size: int = option(1000, "positive triples per step B (paper: 1000)", at_least(1))
+    negatives: int = option(64, "negatives per positive, shared inside a chunk", at_least(1))
+    chunks: int = option(8, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
+    type_constrained: float = option(
+        0.5, "share of negatives drawn from the corrupted entity's own type; the rest from all", at_least(0)
+    )
+    loss: str = option("logistic", "loss of a triple", one_of("margin", "logistic", "self_adversarial"))
+    margin: float = option(4.0, "margin gamma of equation 3 (the paper doesn't give it)", positive)
+    temperature: float = option(1.0, "temperature of self-adversarial weights", positive)
+    optimizer: str = option("adam", "optimizer of the tables", one_of("adam", "adagrad"))
+    learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)
+    checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
+    eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
+    seed: int = option(1, "seed of initial values, shuffling and negatives")
+
+
+@dataclass(frozen=True)
+class CtrConfig(Section):
+    """Building of CTR examples."""
+
+    max_behaviors: int = option(20, "latest items kept per behaviour kind", at_least(1))
+    max_query_keywords: int = option(8, "query keywords kept, M", at_least(1))
+    max_title_keywords: int = option(8, "title keywords kept, N", at_least(1))
+    max_categories: int = option(4, "levels of the category path kept", at_least(1))
+    history_days: float | None = option(None, "behaviours older than this are left out; null keeps all", positive)
+    examples_per_file: int = option(20_000, "examples in one file, the unit of training work", at_least(1))
+
+
+@dataclass(frozen=True)
+class KdcnConfig(Section):
+    """K-DCN (equations 4 to 12)."""
+
+    pretrained: bool = option(True, "initialise the entity table from the exported embeddings")
+    freeze_entities: bool = option(False, "keep the entity table as exported")
+    user_state: bool = option(True, "use u, equations 4 and 5")
+    dialogue: bool = option(True, "use d, equations 6 to 8")
+    candidate: bool = option(True, "add the candidate's own entity vector and the user's to f; not in the paper")
+    widths: tuple[int, ...] = option(
+        (2, 4), "widths N of the convolutions over behaviours (paper: 2, 4)", each(at_least(1))
+    )
+    filters: int = option(64, "filters per width (the paper doesn't say)", at_least(1))
+    heads: int = option(4, "attention heads (paper: 4)", at_least(1))
+    category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))
+    cross: str = option(
+        "vector", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",
+        one_of("vector", "matrix", "low_rank"),
+    )  # fmt: skip
+    cross_layers: int = option(4, "cross layers (paper: 4)", at_least(0))
+    cross_rank: int = option(64, "rank of 'low_rank' cross layers", at_least(1))
+    deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
+    dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(Section):
+    """Training of K-DCN (equation 13)."""
+
+    epochs: int = option(5, "passes over the training examples", at_least(1))
+    batch_size: int = option(512, "examples per step (paper: 512)", at_least(1))
+    learning_rate: float = option(1e-3, "Adam's learning rate of the network", positive)
+    entity_learning_rate: float = option(1e-3, "Adam's learning rate of the entity table", positive)
+    l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
+    patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))
+    checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
+    seed: int = option(1, "seed of initial values and shuffling")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The resolved configuration: one section per stage, in the order in which data flows."""
+
+    simulate: SimulateConfig = field(default_factory=SimulateConfig)
+    time: TimeConfig = field(default_factory=TimeConfig)
+    logs: LogsConfig = field(default_factory=LogsConfig)
+    ckg: CkgConfig = field(default_factory=CkgConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    ctr: CtrConfig = field(default_factory=CtrConfig)
+    kdcn: KdcnConfig = field(default_factory=KdcnConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    def __post_init__(self) -> None:
+        if self.encoder.neighbors > self.ckg.stored_neighbors:
+            raise ConfigError(
+                f"encoder.neighbors: {self.encoder.neighbors} sampled of "
+                f"ckg.stored_neighbors={self.ckg.stored_neighbors} stored"
+            )
+
+
+def resolve(
+    preset: str = "default",
+    suggested: dict | None = None,
+    config_file: str | None = None,
+    assignments: Iterable[str] = (),
+) -> Config:
+    """Builds the configuration; a later source wins over an earlier one.
+
+    Args:
+        preset: name of a preset.
+        suggested: `section.field` -> value that the input dataset brings along (split times,
+            behaviour kinds).
+        config_file: YAML or JSON file of sections.
+        assignments: `section.field=value` texts.
+
+    Raises:
+        ConfigError: naming the source and the field.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"--preset {preset}: unknown; known: {', '.join(PRESETS)}")
+    config = options.apply_overrides(Config(), PRESETS[preset], f"preset {preset}")
+    if suggested:
+        config = options.apply_overrides(config, suggested, "input dataset")
+    if config_file:
+        config = options.apply_overrides(config, options.read_overrides(config_file), config_file)
+    return options.apply_overrides(config, dict(map(options.parse_assignment, assignments)), "--set")

@@ -1,0 +1,207 @@
+"""The manifest: what one program hands to the next.
+
+Every directory that one program writes and another reads holds `manifest.json`, written last and
+atomically. It names the files with sizes and digests, so a reader never globs, an unfinished
+directory has none, and a changed file is refused.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kdcn_tf import __version__, files
+from kdcn_tf.ckg import IdMap
+from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.options import fingerprint
+
+MANIFEST = "manifest.json"
+CONFIG_FILE = "config.yaml"
+FORMAT = 1
+
+RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, SERVING = (
+    "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "serving",
+)  # fmt: skip
+"""Kinds of dataset directory."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a dataset.
+
+    Attributes:
+        name: path relative to the directory.
+        bytes: its size.
+        sha256: hex digest of its content.
+        count: rows in it (triples, entities, examples, lines), by the file group's meaning.
+        first: first id in it, for files of an id range; else 0.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    count: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of `manifest.json`.
+
+    Attributes:
+        kind: one of this module's kinds.
+        files: file group (such as "train", "entities/item") -> its files, in order.
+        counts: name -> number, for people and for reconciliation.
+        id_map: the id map whose ids the files hold, or None.
+        config: the resolved configuration that made it.
+        inputs: kind -> fingerprint of the manifests it was made from.
+        info: what only this kind has (dimension, split times, moments), by name.
+    """
+
+    kind: str
+    files: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    id_map: IdMap | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def group(self, name: str) -> tuple[DataFile, ...]:
+        """Files of one group.
+
+        Raises:
+            DataError: the dataset has no such group.
+        """
+        if name not in self.files:
+            known = ", ".join(sorted(self.files)) or "none"
+            raise DataError(f"{self.kind} dataset has no files {name!r}; it has: {known}")
+        return self.files[name]
+
+    def fingerprint(self) -> str:
+        """Identifies the content: the same files under the same config have the same one."""
+        digests = {name: [f.sha256 for f in group] for name, group in self.files.items()}
+        return fingerprint([self.kind, digests, self.counts, self.config])
+
+    def require_id_map(self) -> IdMap:
+        if self.id_map is None:
+            raise DataError(f"{self.kind} dataset has no id map in its {MANIFEST}")
+        return self.id_map
+
+
+def describe_file(directory: str, name: str, count: int = 0, first: int = 0) -> DataFile:
+    """Size and digest of a finished file of `directory`."""
+    path = files.join(directory, name)
+    size = files.size(path)
+    if size is None:
+        raise DataError(f"{path}: no such file")
+    return DataFile(name, size, files.sha256(path), count, first)
+
+
+def write(directory: str, manifest: Manifest) -> None:
+    """Writes `manifest.json`; everything it names must be finished."""
+    body = {
+        "format": FORMAT,
+        "created_by": f"kdcn-tf {__version__}",
+        "kind": manifest.kind,
+        "counts": manifest.counts,
+        "id_map": manifest.id_map.to_json() if manifest.id_map else None,
+        "inputs": manifest.inputs,
+        "info": manifest.info,
+        "files": {name: [asdict(f) for f in group] for name, group in manifest.files.items()},
+        "config": manifest.config,
+    }
+    text = json.dumps(body, indent=1, ensure_ascii=False) + "\n"
+    files.write_atomic(files.join(directory, MANIFEST), text.encode())
+
+
+def read(directory: str, kind: str, check_digests: bool = False) -> Manifest:
+    """Reads a dataset's manifest and checks that its files are there.
+
+    Args:
+        directory: the dataset.
+        kind: the kind the caller needs.
+        check_digests: read every file and compare its SHA-256 too.
+
+    Raises:
+        DataError: no manifest, another kind or format, a missing or changed file.
+    """
+    path = files.join(directory, MANIFEST)
+    if not files.exists(path):
+        raise DataError(f"{path}: no such file; the directory is not a finished {kind} dataset")
+    try:
+        body = json.loads(files.read_bytes(path))
+        manifest = _from_json(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a manifest: {error!r}") from None
+    if body["format"] != FORMAT:
+        raise DataError(f"{path}: format {body['format']}, this version reads {FORMAT}")
+    if manifest.kind != kind:
+        raise DataError(f"{path}: a dataset of kind {manifest.kind!r}, expected {kind!r}")
+    for group in manifest.files.values():
+        for entry in group:
+            _check_file(directory, entry, check_digests)
+    return manifest
+
+
+def _from_json(body: dict) -> Manifest:
+    return Manifest(
+        kind=body["kind"],
+        files={name: tuple(DataFile(**f) for f in group) for name, group in body["files"].items()},
+        counts=body["counts"],
+        id_map=IdMap.from_json(body["id_map"]) if body["id_map"] else None,
+        config=body["config"],
+        inputs=body["inputs"],
+        info=body["info"],
+    )
+
+
+def _check_file(directory: str, entry: DataFile, check_digest: bool) -> None:
+    path = files.join(directory, entry.name)
+    size = files.size(path)
+    if size is None:
+        raise DataError(f"{path}: named in {MANIFEST}, but there is no such file")
+    if size != entry.bytes:
+        raise DataError(f"{path}: {size} bytes, but {MANIFEST} says {entry.bytes}")
+    if check_digest and files.sha256(path) != entry.sha256:
+        raise DataError(f"{path}: its content is not what {MANIFEST} describes (SHA-256 differs)")
+
+
+def require_same_ids(first: Manifest, second: Manifest) -> None:
+    """Refuses to join two datasets whose ids come from different id maps.
+
+    Raises:
+        DataError: showing both fingerprints.
+    """
+    a, b = first.require_id_map().fingerprint, second.require_id_map().fingerprint
+    if a != b:
+        raise DataError(
+            f"ids don't match: the {first.kind} dataset has id map {a}, the {second.kind} dataset has id map {b}"
+        )
+
+
+def prepare_output(directory: str, overwrite: bool = False) -> None:
+    """Makes `directory`, and refuses one that already holds something.
+
+    With `overwrite`, only the files that an earlier manifest names are removed; anything else that
+    stands there is still refused.
+
+    Raises:
+        ConfigError: the directory isn't empty.
+    """
+    if overwrite and files.exists(files.join(directory, MANIFEST)):
+        _remove_dataset(directory)
+    if not files.is_empty_dir(directory):
+        raise ConfigError(
+            f"{directory}: not empty; name a fresh directory"
+            + ("" if overwrite else ", or pass --overwrite to replace a finished dataset")
+        )
+    files.make_dirs(directory)
+
+
+def _remove_dataset(directory: str) -> None:
+    body = json.loads(files.read_bytes(files.join(directory, MANIFEST)))
+    names: Iterable[Mapping] = (f for group in body["files"].values() for f in group)
+    # The manifest goes first: a removal that stops half-way must not look finished.
+    for name in [MANIFEST, CONFIG_FILE, *(f["name"] for f in names)]:
+        files.remove(files.join(directory, name))
+    files.remove_empty_dirs(directory)

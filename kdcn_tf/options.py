@@ -1,0 +1,193 @@
+"""Machinery of the configuration: fields with help and a check, overrides, files.
+
+`kdcn_tf.config` holds the sections; this module knows none of them.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from kdcn_tf.errors import ConfigError
+
+Check = Callable[[Any], str | None]  # returns what is wrong, or None
+T = TypeVar("T")
+
+
+def option(default: Any, help: str, check: Check | None = None) -> Any:
+    """A dataclass field with a help text and an optional check of its value."""
+    return dataclasses.field(default=default, metadata={"help": help, "check": check})
+
+
+def at_least(low: float) -> Check:
+    return lambda v: None if v is None or v >= low else f"must be at least {low}"
+
+
+def positive(value: Any) -> str | None:
+    return None if value is None or value > 0 else "must be positive"
+
+
+def fraction(value: float) -> str | None:
+    return None if 0 <= value < 1 else "must be in [0, 1)"
+
+
+def one_of(*names: str) -> Check:
+    return lambda v: None if v in names else f"must be one of {', '.join(names)}"
+
+
+def no_duplicates(values: tuple) -> str | None:
+    return None if len(set(values)) == len(values) else "has a duplicate"
+
+
+def each(check: Check) -> Check:
+    """Applies `check` to every element of a tuple."""
+
+    def run(values: tuple) -> str | None:
+        for value in values:
+            wrong = check(value)
+            if wrong:
+                return f"element {value!r} {wrong}"
+        return None
+
+    return run
+
+
+class Section:
+    """Base of a frozen dataclass of options: checks types and values when built."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not _fits(value, hints[field.name]):
+                raise ConfigError(f"{field.name}: expected {_type_name(hints[field.name])}, got {value!r}")
+            check = field.metadata.get("check")
+            wrong = check(value) if check else None
+            if wrong:
+                raise ConfigError(f"{field.name}: {wrong}, got {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, arg) for arg in typing.get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_name(hint: Any) -> str:
+    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
+
+
+def _coerce(value: Any, hint: Any) -> Any:
+    """YAML's value as the field's type: lists become tuples, 1e-4 (a YAML string) a float."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _coerce(value, next(a for a in typing.get_args(hint) if a is not type(None)))
+    if origin is tuple:
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_coerce(v, typing.get_args(hint)[0]) for v in items)
+    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        return float(value)
+    if hint is int and isinstance(value, str):
+        return int(float(value)) if float(value).is_integer() else value
+    return value
+
+
+def apply_overrides(config: T, overrides: Mapping[str, Any], source: str) -> T:
+    """Returns `config` with `section.field` values replaced.
+
+    Args:
+        config: a dataclass whose fields are `Section`s.
+        overrides: `section.field` -> value.
+        source: where the values come from, named in errors.
+
+    Raises:
+        ConfigError: unknown section or field (known names are listed), wrong type or value.
+    """
+    changed: dict[str, dict[str, Any]] = {}
+    for key, value in overrides.items():
+        section_name, _, field_name = key.partition(".")
+        section = _member(config, section_name, f"{source}: {key}: unknown section")
+        _member(section, field_name, f"{source}: {key}: unknown field")
+        hint = typing.get_type_hints(type(section))[field_name]
+        try:
+            changed.setdefault(section_name, {})[field_name] = _coerce(value, hint)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, got {value!r}") from None
+    try:
+        sections = {name: dataclasses.replace(getattr(config, name), **fields) for name, fields in changed.items()}
+        return dataclasses.replace(config, **sections)  # type: ignore[type-var]
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _member(owner: Any, name: str, wrong: str) -> Any:
+    names = [f.name for f in dataclasses.fields(owner)]
+    if name not in names:
+        raise ConfigError(f"{wrong} {name!r}; known: {', '.join(names)}")
+    return getattr(owner, name)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`section.field=value`, the value in YAML (so `[2, 4]`, `null` and `1e-4` work)."""
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise ConfigError(f"--set {text}: expected section.field=value")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text}: the value is not valid YAML") from None
+
+
+def read_overrides(path: str) -> dict[str, Any]:
+    """Reads a YAML or JSON file of sections into `section.field` -> value."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(data, dict) or not all(isinstance(v, dict) for v in data.values()):
+        raise ConfigError(f"{path}: expected a mapping of sections to mappings of fields")
+    return {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as plain lists, dicts and scalars, ready for YAML or JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def to_yaml(config: Any) -> str:
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def fingerprint(value: Any) -> str:
+    """First 16 hex digits of the SHA-256 of `value`'s canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def describe(config: Any) -> str:
+    """One line per option with its value and help, for `--help`."""
+    lines = []
+    for section in dataclasses.fields(config):
+        body = getattr(config, section.name)
+        for field in dataclasses.fields(body):
+            value = getattr(body, field.name)
+            name = f"{section.name}.{field.name}"
+            lines.append(f"  {name}={value!r}\n      {field.metadata['help']}")
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""Packaging of kdcn-tf. Exact versions live in constraints.txt, written by `make constraints`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = re.search(r"__version__ = \"(.+)\"", Path("kdcn_tf/__init__.py").read_text(encoding="utf-8"))[1]
+
+# Versions are pinned here only where another one is known not to work (WORKSPACE.md, Dependencies).
+INSTALL = [
+    "tensorflow==2.16.2",
+    "tf-keras==2.16.0",
+    "tensorflow-recommenders==0.7.7",
+    "tensorflow-io==0.37.1",
+    "apache-beam==2.77.0",
+    "google-crc32c>=1.5",
+    "numpy==1.26.4",
+    "protobuf==4.25.9",
+    "pyarrow<26",
+    "absl-py>=2.1",
+    "jieba>=0.42.1",
+    "rich>=13",
+    "pyyaml>=6",
+    # TensorBoard 2.16 and jieba import pkg_resources, which setuptools dropped later.
+    "setuptools<81",
+]
+
+EXTRAS = {
+    "tests": [
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "psutil>=5.9",
+        "ruff>=0.6",
+        "mypy>=1.10",
+        "types-PyYAML",
+        "tensorflow-serving-api==2.16.1",
+    ],
+    "reports": ["matplotlib>=3.8", "jinja2>=3.1"],
+    "baselines": ["scikit-learn>=1.4", "lightgbm>=4.3"],
+}
+
+setup(
+    name="kdcn-tf",
+    version=VERSION,
+    description="Knowledge-enhanced deep cross network for conversational recommendation, on TensorFlow",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["kdcn_tf", "kdcn_tf.*", "pipelines", "pipelines.*"]),
+    install_requires=INSTALL,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["kdcn = kdcn_tf.cli.main:main"]},
+)
