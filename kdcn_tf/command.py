@@ -45,7 +45,7 @@ def required(values: flags.FlagValues, *names: str) -> None:
 
 
 def resolve_config(values: flags.FlagValues, suggested: dict | None = None) -> Config:
-    return config.resolve(values["preset"].value, suggested, values["config"].value, values["set"].value)
+    return config.resolve(str(values["preset"].value), suggested, values["config"].value, values["set"].value or ())
 
 
 def run(

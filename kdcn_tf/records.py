@@ -19,6 +19,8 @@ embeddings     <type>                  npy float32 [rows, d]; row i belongs to i
 =============  ======================  ==============================================================
 """
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 STREAMS = ("users", "items", "sessions", "behaviors", "impressions")
@@ -51,7 +53,7 @@ def behavior_key(kind: str) -> str:
     return f"behavior_{kind}"
 
 
-def _example_class() -> type:
+def _example_class() -> Any:
     """tf.train.Example without TensorFlow, in a pool of its own so that both can live in a process."""
     file = descriptor_pb2.FileDescriptorProto(name="kdcn/example.proto", package="kdcn", syntax="proto3")
 

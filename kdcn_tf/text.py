@@ -10,10 +10,17 @@ _CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]+")
 _TOKEN = re.compile(f"{_LATIN_WORD.pattern}|{_CJK.pattern}")
 
 ENGLISH_STOP_WORDS = frozenset(
-    ["a", "about", "above", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "don't", "down", "during", "each", "few", "for", "from", "further", "get", "had", "has", "have", "having", "he", "hello", "her", "here", "hers", "hey", "hi", "him", "his", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "just", "let", "like", "ll", "me", "more", "most", "my", "no", "nor", "not", "now", "of", "off", "oh", "ok", "okay", "on", "once", "one", "only", "or", "other", "our", "out", "over", "own", "please", "really", "s", "same", "she", "should", "so", "some", "such", "t", "than", "thank", "thanks", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "think", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "well", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "yeah", "yes", "you", "you're", "your"]
+    """a about above after again all also am an and any are as at be because been before being below
+    between both but by can could did do does doing don't down during each few for from further get had has
+    have having he hello her here hers hey hi him his how i i'd i'll i'm i've if in into is isn't it it's
+    its just let like ll me more most my no nor not now of off oh ok okay on once one only or other our out
+    over own please really s same she should so some such t than thank thanks that that's the their them
+    then there these they think this those through to too under until up us very was we well were what
+    when where which while who whom why will with would yeah yes you you're your""".split()
 )
 CHINESE_STOP_WORDS = frozenset(
-    ["的", "了", "是", "我", "你", "他", "她", "它", "们", "我们", "你们", "他们", "这", "那", "这个", "那个", "有", "没有", "在", "和", "与", "或", "就", "都", "也", "很", "吗", "呢", "吧", "啊", "哦", "呀", "请", "请问", "想", "要", "一个", "一下", "什么", "怎么", "可以", "好", "好的", "不", "没", "对", "给", "把", "被", "让", "到", "从", "还", "再", "会", "能", "说", "看", "去", "来", "上", "下"]
+    """的 了 是 我 你 他 她 它 们 我们 你们 他们 这 那 这个 那个 有 没有 在 和 与 或 就 都 也 很 吗 呢 吧 啊 哦 呀
+    请 请问 想 要 一个 一下 什么 怎么 可以 好 好的 不 没 对 给 把 被 让 到 从 还 再 会 能 说 看 去 来 上 下""".split()
 )
 
 
