@@ -118,6 +118,11 @@ class PretrainConfig(Section):
     eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
     seed: int = option(1, "seed of initial values, shuffling and negatives")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size % self.chunks:
+            raise ConfigError(f"chunks: must divide batch_size={self.batch_size}, got {self.chunks}")
+
 
 @dataclass(frozen=True)
 class CtrConfig(Section):

@@ -1,0 +1,155 @@
+"""Where training runs: inline on one machine, or under ParameterServerStrategy.
+
+Everything above this module sees a `Scheduler`: a strategy to make variables in, and a way to run
+closures. Two exist; the loop is the same for both.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+import tensorflow as tf
+
+from kdcn_tf.errors import ConfigError, DataError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+CHIEF, WORKER, SERVER = "chief", "worker", "ps"
+
+TALL = 64
+"""A variable with more than this many rows per column is a table, and is sharded."""
+
+
+class Pending(Protocol):
+    """Result of a closure that may still run."""
+
+    def fetch(self) -> Any:
+        """The result as NumPy values; waits for it."""
+
+
+class Scheduler(Protocol):
+    """Runs closures (functions of tensors) on whichever worker is free."""
+
+    strategy: tf.distribute.Strategy
+    num_workers: int
+
+    def schedule(self, closure: Callable, *args: Any) -> Pending: ...
+
+    def join(self) -> None:
+        """Waits for all closures scheduled so far.
+
+        Raises:
+            DataError: a closure found bad data.
+            UnavailableError: the cluster is gone.
+        """
+
+
+class _Done:
+    def __init__(self, value: Any):
+        self._value = value
+
+    def fetch(self) -> Any:
+        return tf.nest.map_structure(lambda t: t.numpy() if tf.is_tensor(t) else t, self._value)
+
+
+class InlineScheduler:
+    """Runs each closure at once, in this process."""
+
+    def __init__(self) -> None:
+        self.strategy = tf.distribute.get_strategy()
+        self.num_workers = 1
+
+    def schedule(self, closure: Callable, *args: Any) -> Pending:
+        with translated_errors():
+            return _Done(closure(*args))
+
+    def join(self) -> None:
+        """Nothing is pending."""
+
+
+class ClusterScheduler:
+    """Runs closures on the workers of a parameter server cluster; this process is its chief."""
+
+    def __init__(self, resolver: tf.distribute.cluster_resolver.ClusterResolver):
+        spec = resolver.cluster_spec()
+        servers = spec.num_tasks(SERVER)
+        self.num_workers = spec.num_tasks(WORKER)
+        log.info("cluster: %d workers, %d parameter servers", self.num_workers, servers)
+        self.strategy = tf.distribute.ParameterServerStrategy(resolver, variable_partitioner=table_partitioner(servers))
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
+
+    def schedule(self, closure: Callable, *args: Any) -> Pending:
+        with translated_errors():
+            return self._coordinator.schedule(closure, args=args)
+
+    def join(self) -> None:
+        with translated_errors():
+            self._coordinator.join()
+
+
+def table_partitioner(servers: int) -> Callable:
+    """Shards tall variables over all servers, and leaves the others (kernels, biases) whole."""
+
+    def partition(shape: tf.TensorShape, dtype: tf.DType, **_: Any) -> list[int]:
+        del dtype
+        columns = shape[1] if shape.rank > 1 else TALL
+        tall = shape[0] > TALL * columns
+        return [servers if tall else 1] + [1] * (shape.rank - 1)
+
+    return partition
+
+
+class translated_errors:  # noqa: N801, reads as a statement
+    """Turns TensorFlow's errors about data and lost servers into this system's."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
+            raise DataError(f"training data: {error.message}") from error
+        if isinstance(error, tf.errors.UnavailableError):
+            raise UnavailableError(f"lost a parameter server: {error.message}") from error
+
+
+def start() -> Scheduler:
+    """Joins the cluster that TF_CONFIG describes, or works alone without it.
+
+    A worker or parameter server serves until it is stopped: for those roles this never returns.
+
+    Raises:
+        ConfigError: TF_CONFIG is not what a parameter server cluster needs.
+    """
+    if not os.environ.get("TF_CONFIG"):
+        return InlineScheduler()
+    resolver = _resolver()
+    # Without it, a call to a dead worker waits for ever instead of failing over.
+    os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
+    if resolver.task_type in (WORKER, SERVER):
+        _serve(resolver)
+    return ClusterScheduler(resolver)
+
+
+def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:
+    try:
+        body = json.loads(os.environ["TF_CONFIG"])
+        roles, task = body["cluster"], body["task"]["type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"TF_CONFIG: not valid: {error!r}") from None
+    missing = [role for role in (CHIEF, WORKER, SERVER) if not roles.get(role)]
+    if missing:
+        raise ConfigError(f"TF_CONFIG: cluster has no {' and no '.join(missing)}")
+    if task not in (CHIEF, WORKER, SERVER):
+        raise ConfigError(f"TF_CONFIG: task type {task!r}; expected chief, worker or ps")
+    return tf.distribute.cluster_resolver.TFConfigClusterResolver(rpc_layer="grpc")
+
+
+def _serve(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> NoReturn:
+    server = tf.distribute.Server(
+        resolver.cluster_spec(), job_name=resolver.task_type, task_index=resolver.task_id, protocol="grpc"
+    )
+    log.info("%s %s is serving", resolver.task_type, resolver.task_id)
+    server.join()
+    raise UnavailableError("the server stopped")

@@ -1,0 +1,154 @@
+"""Optimizers whose cost is the touched rows.
+
+Stock Keras Adam walks the whole table for a sparse gradient (momentum decays in every row). These
+update the rows of the gradient alone, on the device that holds them, and have no `merge_call`, so they
+work inside a loop inside `strategy.run`. Slots exist from the start: a checkpoint that is restored into
+slots built later would silently lose the sharded ones.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+from tensorflow.python.distribute.sharded_variable import ShardedVariable
+
+Gradient = tf.Tensor | tf.IndexedSlices | None
+
+
+def parts_of(variable: tf.Variable | ShardedVariable) -> list[tf.Variable]:
+    """The shards of a sharded variable, or the variable itself."""
+    return list(variable.variables) if isinstance(variable, ShardedVariable) else [variable]
+
+
+def make_slot(variable: tf.Variable | ShardedVariable, name: str, columns: int | None = None):
+    """A zero variable beside `variable`, shard by shard on the same server, sharded as it is.
+
+    Args:
+        variable: plain or sharded.
+        name: of the slot.
+        columns: size of the second axis, by default the variable's own (1 for row-wise state).
+    """
+    slots = []
+    for part in parts_of(variable):
+        shape = part.shape.as_list() if columns is None else [part.shape[0], columns]
+        with tf.distribute.get_strategy().extended.colocate_vars_with(part):
+            slots.append(tf.Variable(_Zeros(shape), shape=shape, dtype=tf.float32, trainable=False, name=name))
+    return ShardedVariable(slots) if isinstance(variable, ShardedVariable) else slots[0]
+
+
+class _Zeros:
+    """An initial value that is made on the server, not sent to it."""
+
+    def __init__(self, shape: list[int]):
+        self._shape = shape
+
+    def __call__(self):
+        return tf.zeros(self._shape)
+
+
+class Optimizer(tf.Module):
+    """Base: pairs gradients with variables and their slots.
+
+    Args:
+        variables: trained variables, plain or sharded.
+        learning_rate: constant.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: float):
+        super().__init__(name=type(self).__name__.lower())
+        self.learning_rate = learning_rate
+        self.slots = {name: [self._slot(v, name) for v in variables] for name in self.slot_names}
+        self.iterations = tf.Variable(0, dtype=tf.int64, trainable=False, name="iterations")
+        self._variables = [part for v in variables for part in parts_of(v)]
+
+    def _slot(self, variable, name: str):
+        return make_slot(variable, name)
+
+    @property
+    def trained(self) -> list[tf.Variable]:
+        """The variables in the order in which `apply` wants their gradients, shard by shard."""
+        return self._variables
+
+    def apply(self, gradients: Sequence[Gradient]) -> None:
+        """One step. A variable without gradient stays as it is.
+
+        Args:
+            gradients: one per element of `trained`; `IndexedSlices` may repeat an index.
+        """
+        step = tf.cast(self.iterations.assign_add(1, read_value=True), tf.float32)
+        flat = {name: [p for slot in slots for p in parts_of(slot)] for name, slots in self.slots.items()}
+        for index, (variable, gradient) in enumerate(zip(self._variables, gradients, strict=True)):
+            if gradient is None:
+                continue
+            slots = {name: parts[index] for name, parts in flat.items()}
+            with tf.device(variable.device):
+                if isinstance(gradient, tf.IndexedSlices):
+                    self._update_rows(variable, slots, *_summed(gradient), step)
+                else:
+                    self._update_all(variable, slots, gradient, step)
+
+    def _update_rows(self, variable, slots, ids: tf.Tensor, rows: tf.Tensor, step: tf.Tensor) -> None:
+        old = {name: tf.gather(slot, ids) for name, slot in slots.items()}
+        delta, new = self._delta(rows, old, step)
+        for name, slot in slots.items():
+            slot.scatter_update(tf.IndexedSlices(new[name], ids))
+        variable.scatter_sub(tf.IndexedSlices(delta, ids))
+
+    def _update_all(self, variable, slots, gradient: tf.Tensor, step: tf.Tensor) -> None:
+        delta, new = self._delta(gradient, {name: slot.read_value() for name, slot in slots.items()}, step)
+        for name, slot in slots.items():
+            slot.assign(new[name])
+        variable.assign_sub(delta)
+
+    def _delta(self, gradient, old: dict, step: tf.Tensor) -> tuple[tf.Tensor, dict]:
+        """What to subtract, and the new slot values."""
+        raise TypeError(f"{type(self).__name__} is not an optimizer: it has no update rule")
+
+
+def _summed(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
+    """Distinct ids and the sum of the rows of each: squares are of the sum, as in the dense case."""
+    ids, index = tf.unique(gradient.indices)
+    return ids, tf.math.unsorted_segment_sum(gradient.values, index, tf.size(ids))
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), lazy: rows without gradient keep their value and their moments.
+
+    Equal to Adam where every row is touched.
+    """
+
+    slot_names = ("m", "v")
+
+    def __init__(self, variables, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-7):
+        super().__init__(variables, learning_rate)
+        self._beta_1, self._beta_2, self._eps = beta_1, beta_2, eps
+
+    def _delta(self, gradient, old, step):
+        m = self._beta_1 * old["m"] + (1 - self._beta_1) * gradient
+        v = self._beta_2 * old["v"] + (1 - self._beta_2) * gradient * gradient
+        rate = self.learning_rate * tf.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
+        return rate * m / (tf.sqrt(v) + self._eps), {"m": m, "v": v}
+
+
+class RowAdagrad(Optimizer):
+    """Adagrad with one accumulator per row (as PyTorch-BigGraph's): 1/d of the state of Adagrad."""
+
+    slot_names = ("accumulator",)
+
+    def __init__(self, variables, learning_rate: float, eps: float = 1e-7):
+        super().__init__(variables, learning_rate)
+        self._eps = eps
+
+    def _slot(self, variable, name: str):
+        return make_slot(variable, name, columns=1 if len(variable.shape) == 2 else None)
+
+    def _delta(self, gradient, old, step):
+        square = gradient * gradient
+        if len(gradient.shape) == 2:
+            square = tf.reduce_mean(square, axis=1, keepdims=True)
+        total = old["accumulator"] + square
+        return self.learning_rate * gradient / (tf.sqrt(total) + self._eps), {"accumulator": total}
+
+
+OPTIMIZERS = {"adam": Adam, "adagrad": RowAdagrad}

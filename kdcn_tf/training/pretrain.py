@@ -1,0 +1,159 @@
+"""Pretraining of GCN-TransE on a CKG dataset."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kdcn_tf import files, losses
+from kdcn_tf.config import Config
+from kdcn_tf.data.adjacency import Adjacency, SampledGraph
+from kdcn_tf.data.negatives import TypeRanges, corrupt
+from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
+from kdcn_tf.manifest import Manifest
+from kdcn_tf.models.ckg_encoder import CkgEncoder
+from kdcn_tf.training import ranking
+from kdcn_tf.training.cluster import Scheduler
+from kdcn_tf.training.optimizers import OPTIMIZERS
+
+log = logging.getLogger(__name__)
+
+ENCODE_ROWS = 4096
+"""Entities encoded by one closure call at a time."""
+
+_PATH = tf.TensorSpec([], tf.string)
+_SEED = tf.TensorSpec([2], tf.int32)
+_ID = tf.TensorSpec([], tf.int64)
+
+
+class Pretraining:
+    """Model, graph and optimizer of one run, made in the scheduler's strategy.
+
+    Args:
+        scheduler: where the closures run.
+        config: resolved configuration.
+        ckg: manifest of the CKG dataset.
+        directory: of the CKG dataset.
+    """
+
+    def __init__(self, scheduler: Scheduler, config: Config, ckg: Manifest, directory: str):
+        self.scheduler, self.config, self.ckg, self._directory = scheduler, config, ckg, directory
+        self.id_map = ckg.require_id_map()
+        self._loss = losses.triple_loss(
+            config.pretrain.loss, margin=config.pretrain.margin, temperature=config.pretrain.temperature
+        )
+        self._type_ranges = TypeRanges(self.id_map.ranges)
+        with scheduler.strategy.scope():
+            self.model = self._build_model()
+            self._adjacency = Adjacency(self.id_map.num_ids, int(ckg.info["stored_neighbors"]))
+            self.optimizer = OPTIMIZERS[config.pretrain.optimizer](
+                [self.model.entity_table, self.model.relation_table, *self._kernels()],
+                config.pretrain.learning_rate,
+            )
+        self._graph = SampledGraph(self._adjacency, config.encoder.neighbors)
+        # Made here, not as decorators: a closure of a cluster holds this object's own variables.
+        self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
+        self._load_file = tf.function(self._adjacency.load_file, input_signature=[_PATH])
+        self._encode_range = tf.function(self._encode_ids, input_signature=[_ID, _ID])
+
+    def _build_model(self) -> CkgEncoder:
+        encoder = self.config.encoder
+        return CkgEncoder(
+            num_ids=self.id_map.num_ids, num_relations=len(self.id_map.relations), dim=encoder.dim,
+            layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
+            norm=encoder.norm, seed=self.config.pretrain.seed,
+        )  # fmt: skip
+
+    def _kernels(self) -> list[tf.Variable]:
+        return [weight for layer in self.model.graph_layers for weight in layer.trainable_weights]
+
+    def path_of(self, name: str) -> str:
+        return files.join(self._directory, name)
+
+    def load_graph(self) -> None:
+        """Fills the adjacency from its files; each worker takes a file at a time."""
+        for file in self.ckg.group("adjacency"):
+            self.scheduler.schedule(self._load_file, self.path_of(file.name))
+        self.scheduler.join()
+
+    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Trains on one file; returns the sum of the losses and the number of triples."""
+        size = self.config.pretrain.batch_size
+        triples = shuffled(read_triples(path, self.id_map.num_ids, len(self.id_map.relations)), seed)
+        rows = tf.shape(triples)[0]
+        total = tf.constant(0.0)
+        for start in tf.range(0, rows, size):
+            batch, weights = padded_batch(triples, start, size)
+            step_seed = tf.stack([seed[0], seed[1] ^ start])
+            total += self.scheduler.strategy.run(self._step, args=(batch, weights, step_seed))
+        return total, tf.cast(rows, tf.float32)
+
+    def _step(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        inputs, weights = self._inputs(batch, weights, seed)
+        with tf.GradientTape() as tape:
+            positive, negative = self.model(inputs, graph=self._graph)
+            total = tf.reduce_sum(self._loss(positive, negative) * weights)
+            mean = total / tf.reduce_sum(weights)
+        gradients = tape.gradient(mean, self.optimizer.trained)
+        self.optimizer.apply(gradients)
+        return tf.debugging.check_numerics(total, "the loss is not a number")
+
+    def _inputs(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tuple[dict, tf.Tensor]:
+        """Cuts a batch into chunks of similar relations, so that a chunk's negatives fit its types.
+
+        Chunks change places at random, because a chunk's place decides which side it corrupts.
+        """
+        pretrain = self.config.pretrain
+        place_seed, negative_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        places = tf.argsort(tf.random.stateless_uniform([pretrain.chunks], place_seed))
+        order = tf.gather(tf.reshape(tf.argsort(batch[:, 1]), [pretrain.chunks, -1]), places)
+        head, relation, tail = tf.unstack(tf.gather(batch, order), axis=-1)
+        corrupts_tail = (tf.range(pretrain.chunks) % 2 == 0)[:, None]
+        negatives = corrupt(
+            tf.where(corrupts_tail, tail, head), count=pretrain.negatives, type_ranges=self._type_ranges,
+            num_ids=self.id_map.num_ids, type_constrained=pretrain.type_constrained, seed=negative_seed,
+        )  # fmt: skip
+        return {"head": head, "relation": relation, "tail": tail, "negatives": negatives}, tf.gather(weights, order)
+
+    def _encode_ids(self, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        return self.model.encode(tf.range(first, last), self._graph)
+
+    def encoded(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """GCN output of the ids [first, last), in order, at most `ENCODE_ROWS` rows at a time.
+
+        Yields:
+            float32 [rows, d].
+        """
+        for start in range(first, last, ENCODE_ROWS):
+            yield self.scheduler.schedule(
+                self._encode_range, np.int64(start), np.int64(min(start + ENCODE_ROWS, last))
+            ).fetch()
+
+    def relations(self) -> np.ndarray:
+        """Relation embeddings, float [num_relations, d]."""
+        return tf.convert_to_tensor(self.model.relation_table).numpy()
+
+    def evaluate(self, split: str) -> dict[str, float | None]:
+        """Filtered MRR and Hits@k of a held-out split, over `pretrain.eval_triples` of it at the most.
+
+        During model selection (`split` "valid") the filter holds no test triple.
+        """
+        wanted = self._read_split(split)
+        known = [self._read_split("train"), self._read_split("valid")]
+        if split == "test":
+            known.append(wanted)
+        limit = self.config.pretrain.eval_triples
+        if len(wanted) > limit:
+            wanted = wanted[np.random.default_rng(self.config.pretrain.seed).permutation(len(wanted))[:limit]]
+        vectors = np.concatenate(list(self.encoded(0, self.id_map.num_ids)))
+        filters = ranking.KnownTriples(np.concatenate(known))
+        ranks = ranking.rank_triples(vectors, self.relations(), wanted, filters, self.config.encoder.norm)
+        return {**ranking.summarize(ranks), "ranked_triples": float(len(wanted))}
+
+    def _read_split(self, split: str) -> np.ndarray:
+        parts = [
+            read_triples(tf.constant(self.path_of(f.name)), self.id_map.num_ids, len(self.id_map.relations)).numpy()
+            for f in self.ckg.files.get(split, ())
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
