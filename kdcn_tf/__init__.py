@@ -18,7 +18,8 @@ def _select_keras_2() -> None:
             "import kdcn_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1"
         )
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow 2.16 reports CUDA plugins that register twice as errors, on machines without a GPU too.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 _select_keras_2()

@@ -223,3 +223,9 @@ def resolve(
     if config_file:
         config = options.apply_overrides(config, options.read_overrides(config_file), config_file)
     return options.apply_overrides(config, dict(map(options.parse_assignment, assignments)), "--set")
+
+
+def from_dict(data: dict) -> Config:
+    """The configuration that `options.to_dict` turned into plain data (in a manifest)."""
+    overrides = {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
+    return options.apply_overrides(Config(), overrides, "manifest")

@@ -191,3 +191,9 @@ def describe(config: Any) -> str:
             name = f"{section.name}.{field.name}"
             lines.append(f"  {name}={value!r}\n      {field.metadata['help']}")
     return "\n".join(lines)
+
+
+def readable(figures: Mapping[str, Any]) -> str:
+    """Named numbers on one line; None is 'undefined'."""
+    parts = [f"{k} {'undefined' if v is None else format(v, ',.4g')}" for k, v in figures.items()]
+    return ", ".join(parts)

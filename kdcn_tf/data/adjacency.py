@@ -16,7 +16,7 @@ class Graph(Protocol):
         """int64 [n, k]: sampled neighbours of ids [n], PAD_ID where there are fewer."""
 
     def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        """float [n]: number of distinct neighbours in the whole graph."""
+        """Float [n]: number of distinct neighbours in the whole graph."""
 
 
 class Adjacency(tf.Module):
@@ -99,5 +99,5 @@ def scatter_rows(table: tf.Variable, ids: tf.Tensor, rows: tf.Tensor) -> None:
 
 
 def padding_mask(neighbors: tf.Tensor) -> tf.Tensor:
-    """float [n, k], 1 where there is a neighbour."""
+    """Float [n, k], 1 where there is a neighbour."""
     return tf.cast(neighbors != ckg.PAD_ID, tf.float32)

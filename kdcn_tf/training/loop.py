@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kdcn_tf.keys import stable_hash
+from kdcn_tf.options import readable
 from kdcn_tf.training.checkpoints import Checkpoints
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.ledger import Ledger
@@ -67,7 +68,7 @@ def run_epochs(
             _collect(waiting, ledger, progress)
         scheduler.join()
         figures = {"epoch": epoch, **progress.figures(), **end_of_epoch(epoch)}
-        log.info("epoch %d: %s", epoch + 1, _readable(figures))
+        log.info("epoch %d/%d: %s", epoch + 1, ledger.epochs, readable(_numbers(figures)))
         ledger.end_epoch(figures)
         if should_stop(ledger.history):
             ledger.stop()
@@ -82,8 +83,8 @@ def _collect(waiting: collections.deque, ledger: Ledger, progress: "_Progress") 
     progress.add(float(loss), float(rows))
 
 
-def _readable(figures: dict) -> str:
-    return ", ".join(f"{k} {v:,.4g}" for k, v in figures.items() if isinstance(v, (int, float)) and k != "epoch")
+def _numbers(figures: dict) -> dict:
+    return {k: v for k, v in figures.items() if k != "epoch" and not isinstance(v, dict)}
 
 
 class _Progress:

@@ -7,11 +7,12 @@ slots built later would silently lose the sharded ones.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
-Gradient = tf.Tensor | tf.IndexedSlices | None
+Gradient = Any  # a tensor, IndexedSlices or None
 
 
 def parts_of(variable: tf.Variable | ShardedVariable) -> list[tf.Variable]:

@@ -12,7 +12,7 @@ from kdcn_tf.data.adjacency import Adjacency, SampledGraph
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.ckg_encoder import CkgEncoder
+from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
 from kdcn_tf.training import ranking
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.optimizers import OPTIMIZERS
@@ -129,6 +129,12 @@ class Pretraining:
             yield self.scheduler.schedule(
                 self._encode_range, np.int64(start), np.int64(min(start + ENCODE_ROWS, last))
             ).fetch()
+
+    def table_rows(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """Rows of the entity table E itself, before the GCN; like `encoded`."""
+        for start in range(first, last, ENCODE_ROWS):
+            ids = np.arange(start, min(start + ENCODE_ROWS, last))
+            yield gather_rows(self.model.entity_table, ids).numpy()
 
     def relations(self) -> np.ndarray:
         """Relation embeddings, float [num_relations, d]."""

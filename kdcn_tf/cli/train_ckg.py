@@ -1,0 +1,85 @@
+"""Pretrains GCN-TransE on a CKG dataset.
+
+Alone it trains in this process. With TF_CONFIG set it takes its role in that parameter server cluster:
+the chief schedules, workers and parameter servers serve until they are stopped (launch/train_ckg.sh
+starts a local one). The same command with the same --output goes on where an interrupted run stopped.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdcn_tf import command, manifest, options
+from kdcn_tf.config import Config
+
+NAME = "train-ckg"
+log = logging.getLogger(__name__)
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags()
+    flags.DEFINE_string("ckg", None, "CKG dataset, from build-ckg", flag_values=values)
+    command.output_flags(values, "the trained model")
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> None:
+    command.required(values, "ckg", "output")
+    config = command.resolve_config(values)
+    from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+
+    scheduler = cluster.start()
+    _train(scheduler, config, values["ckg"].value, values["output"].value, values["overwrite"].value)
+
+
+def _train(scheduler, config: Config, directory: str, output: str, overwrite: bool) -> None:
+    from kdcn_tf.training.checkpoints import Checkpoints, open_run, save_weights
+    from kdcn_tf.training.ledger import Ledger
+    from kdcn_tf.training.loop import run_epochs
+    from kdcn_tf.training.pretrain import Pretraining
+
+    ckg = manifest.read(directory, manifest.CKG)
+    open_run(output, config, overwrite)
+    run = Pretraining(scheduler, config, ckg, directory)
+    ledger = Ledger([f.name for f in ckg.group("train")], config.pretrain.epochs, config.pretrain.seed)
+    checkpoints = Checkpoints(output, ledger, model=run.model, optimizer=run.optimizer)
+    if checkpoints.restore():
+        log.info("resuming at epoch %d of %d", ledger.epoch + 1, ledger.epochs)
+    run.load_graph()
+    run_epochs(
+        scheduler=scheduler,
+        ledger=ledger,
+        checkpoints=checkpoints,
+        train_file=run.train_file,
+        path_of=run.path_of,
+        end_of_epoch=lambda epoch: {},
+        should_stop=lambda history: False,
+        seed=config.pretrain.seed,
+        unit="triples",
+        checkpoint_every=config.pretrain.checkpoint_every,
+    )
+    metrics = {split: run.evaluate(split) for split in ("valid", "test")}
+    for split, figures in metrics.items():
+        log.info("%s: %s", split, options.readable(figures))
+    names = save_weights(run.model, output)
+    manifest.write(
+        output,
+        manifest.Manifest(
+            kind=manifest.CKG_MODEL,
+            files={"weights": tuple(manifest.describe_file(output, name) for name in names)},
+            counts={"entities": run.id_map.num_ids - 1, "relations": len(run.id_map.relations)},
+            id_map=run.id_map,
+            config=options.to_dict(config),
+            inputs={manifest.CKG: ckg.fingerprint()},
+            info={"metrics": metrics, "history": ledger.history},
+        ),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run(NAME, __doc__ or "", _flags(), _call, argv)
+
+
+if __name__ == "__main__":
+    main()
