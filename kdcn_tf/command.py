@@ -45,7 +45,7 @@ def required(values: flags.FlagValues, *names: str) -> None:
 
 
 def resolve_config(values: flags.FlagValues, suggested: dict | None = None) -> Config:
-    return config.resolve(str(values["preset"].value), suggested, values["config"].value, values["set"].value or ())
+    return config.resolve(str(values.preset), suggested, values.config, values.set or ())
 
 
 def run(
@@ -71,10 +71,10 @@ def run(
     try:
         arguments = list(sys.argv[1:] if argv is None else argv)
         rest = _parse(name, values, arguments, pass_through)
-        if values["help"].value:
+        if values.help:
             print(f"kdcn {name}: {doc.strip()}\n\nFlags:\n{values.main_module_help() or values.get_help()}")
             sys.exit(0)
-        if "helpconfig" in values and values["helpconfig"].value:
+        if "helpconfig" in values and values.helpconfig:
             print(options.describe(resolve_config(values)))
             sys.exit(0)
         sys.exit(call(values, rest) or 0)

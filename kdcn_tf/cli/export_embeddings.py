@@ -35,9 +35,9 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise DataError(
             f"{directory}: was trained on CKG {trained.inputs[manifest.CKG]}, {ckg_directory} is {ckg.fingerprint()}"
         )
-    types = values["types"].value or list(ckg.require_id_map().ranges)
-    manifest.prepare_output(output, values["overwrite"].value)
-    _export(directory, trained, ckg_directory, ckg, output, types, values["vectors"].value, values["format"].value)
+    types = values.types or list(ckg.require_id_map().ranges)
+    manifest.prepare_output(output, values.overwrite)
+    _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 
 
 def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file_format) -> None:

@@ -30,7 +30,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
 
     scheduler = cluster.start()
-    _train(scheduler, config, values["ckg"].value, values["output"].value, values["overwrite"].value)
+    _train(scheduler, config, values.ckg, values.output, values.overwrite)
 
 
 def _train(scheduler, config: Config, directory: str, output: str, overwrite: bool) -> None:
