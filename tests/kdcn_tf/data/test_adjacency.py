@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.ckg_data import write_adjacency
+
+from kdcn_tf.data.adjacency import Adjacency, SampledGraph, scatter_rows
+
+TRIPLES = [(1, 0, 2), (1, 0, 3), (2, 1, 1), (4, 0, 4), (1, 0, 5)]
+
+
+def test_rows_land_at_their_ids(tmp_path):
+    # Distinct neighbours, self-loop of 4 left out: 1 has 2, 3, 5; 2, 3, 5 have 1; 4 and 6 have none.
+    write_adjacency(tmp_path / "adj", TRIPLES, num_ids=7, stored=4, rows_per_block=4)
+    adjacency = Adjacency(num_ids=7, stored=4)
+    assert int(adjacency.load_file(tf.constant(str(tmp_path / "adj")))) == 6
+    graph = SampledGraph(adjacency, count=3)
+    ids = tf.range(7, dtype=tf.int64)
+    np.testing.assert_array_equal(graph.degrees(ids), [0, 3, 1, 1, 0, 1, 0])
+    neighbors = graph.neighbors(ids).numpy()
+    assert neighbors.shape == (7, 3)
+    assert sorted(neighbors[1]) == [2, 3, 5]
+    np.testing.assert_array_equal(neighbors[[2, 3, 5]], [[1, 0, 0]] * 3)
+    np.testing.assert_array_equal(neighbors[[0, 4, 6]], np.zeros((3, 3)))
+
+
+def test_a_block_of_another_width_is_an_error(tmp_path):
+    write_adjacency(tmp_path / "adj", TRIPLES, num_ids=7, stored=4)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        Adjacency(num_ids=7, stored=5).load_file(tf.constant(str(tmp_path / "adj")))
+
+
+def test_scatter_rows_writes_only_the_named_rows():
+    table = tf.Variable(tf.zeros([4, 2]))
+    scatter_rows(table, tf.constant([3, 1], tf.int64), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(table, [[0, 0], [3, 4], [0, 0], [1, 2]])

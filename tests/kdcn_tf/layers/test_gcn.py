@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
+
+
+def test_equation_1_on_a_path_of_three_nodes():
+    # Path a - b - c: degrees 1, 2, 1. D^-1/2 A D^-1/2 has 1/sqrt(1*2) = 0.7071 on every edge.
+    # X = [[1, 0], [0, 2], [4, 0]], W = [[1, 1], [0, 3]].
+    # Row a: 0.7071 * [0, 2] = [0, 1.4142]; times W = [0, 4.2426].
+    # Row b: 0.7071 * ([1, 0] + [4, 0]) = [3.5355, 0]; times W = [3.5355, 3.5355].
+    # Row c: as a.
+    x = tf.constant([[1.0, 0.0], [0.0, 2.0], [4.0, 0.0]])
+    neighbors = tf.constant([[1, 0], [0, 2], [1, 0]])
+    mask = tf.constant([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    degree = tf.constant([1.0, 2.0, 1.0])
+    weights = sampled_weights(degree, tf.gather(degree, neighbors), mask)
+    layer = GraphConvolution("sigmoid")
+    layer.build([(None, 2), (None, None, 2), (None, None)])
+    layer.set_weights([np.array([[1.0, 1.0], [0.0, 3.0]])])
+    linear = np.array([[0.0, 4.2426], [3.5355, 3.5355], [0.0, 4.2426]])
+    got = layer((x, tf.gather(x, neighbors), weights))
+    np.testing.assert_allclose(got, 1 / (1 + np.exp(-linear)), atol=1e-4)
+
+
+def test_residual_adds_the_node_itself():
+    # One neighbour of degree 1: weight 1; identity and W = I give x_j; plus x_i.
+    layer = GraphConvolution("identity", residual=True)
+    layer.build([(None, 2), (None, None, 2), (None, None)])
+    layer.set_weights([np.eye(2)])
+    got = layer((tf.constant([[1.0, 2.0]]), tf.constant([[[10.0, 20.0]]]), tf.constant([[1.0]])))
+    np.testing.assert_allclose(got, [[11.0, 22.0]])
+
+
+def test_sampled_weights_are_unbiased():
+    # Node of degree 4 with neighbours of degrees 1, 4, 9, 16: equation 1's sum of ones is
+    # 1/sqrt(4*1) + 1/sqrt(4*4) + 1/sqrt(4*9) + 1/sqrt(4*16) = 0.5 + 0.25 + 0.1667 + 0.125 = 1.0417.
+    # Every sample of k = 2 of the 4 is equally likely: the mean over the 6 samples has to be the same.
+    degrees = [1.0, 4.0, 9.0, 16.0]
+    pairs = [(a, b) for i, a in enumerate(degrees) for b in degrees[i + 1 :]]
+    weights = sampled_weights(tf.fill([6], 4.0), tf.constant(pairs), tf.ones([6, 2]))
+    assert float(tf.reduce_mean(tf.reduce_sum(weights, axis=1))) == pytest.approx(1.0417, abs=1e-4)
+
+
+def test_isolated_node_gets_zero_weights():
+    weights = sampled_weights(tf.constant([0.0]), tf.constant([[0.0, 0.0]]), tf.zeros([1, 2]))
+    np.testing.assert_array_equal(weights, [[0.0, 0.0]])

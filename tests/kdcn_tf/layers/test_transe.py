@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kdcn_tf.layers.transe import distance, pairwise_distance
+
+
+@pytest.mark.parametrize(("norm", "expected"), [(1, 7.0), (2, 5.0)])
+def test_equation_2(norm, expected):
+    # h + r - t = [1, 2] + [3, 4] - [1, 2] = [3, 4]: L1 7, L2 5.
+    got = distance(tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0]), tf.constant([1.0, 2.0]), norm)
+    assert float(got) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("norm", [1, 2])
+def test_pairwise_equals_one_by_one(norm):
+    rng = np.random.default_rng(0)
+    queries, candidates = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4))
+    got = pairwise_distance(tf.constant(queries), tf.constant(candidates), norm)
+    for c, b, n in np.ndindex(2, 3, 5):
+        assert float(got[c, b, n]) == pytest.approx(np.linalg.norm(queries[c, b] - candidates[c, n], norm), abs=1e-5)
+
+
+@pytest.mark.parametrize("norm", [1, 2])
+def test_gradient_at_distance_zero_is_finite(norm):
+    point = tf.constant([[1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        total = tf.reduce_sum(distance(point, tf.zeros([1, 2]), tf.constant([[1.0, 2.0]]), norm))
+        total += tf.reduce_sum(pairwise_distance(point, tf.constant([[1.0, 2.0]]), norm))
+    assert np.all(np.isfinite(tape.gradient(total, point)))

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kdcn_tf.models.ckg_encoder import CkgEncoder
+
+
+class Path:
+    """The path 1 - 2 - 3, up to two neighbours."""
+
+    NEIGHBORS = tf.constant([[0, 0], [2, 0], [1, 3], [2, 0]], tf.int64)
+    DEGREES = tf.constant([0.0, 1.0, 2.0, 1.0])
+
+    def neighbors(self, ids):
+        return tf.gather(self.NEIGHBORS, ids)
+
+    def degrees(self, ids):
+        return tf.gather(self.DEGREES, ids)
+
+
+def encoder(layers=1, **changes):
+    arguments = {"num_ids": 4, "num_relations": 2, "dim": 2, "layers": layers, "activation": "identity",
+                 "residual": False, "norm": 2, **changes}  # fmt: skip
+    model = CkgEncoder(**arguments)
+    model.entity_table.assign([[9, 9], [1, 0], [0, 2], [4, 0]])
+    model.relation_table.assign([[0, 0], [1, 1]])
+    for layer in model.graph_layers:
+        layer.kernel.assign(tf.eye(2))
+    return model
+
+
+def inputs(head, relation, tail, negatives):
+    columns = {"head": head, "relation": relation, "tail": tail, "negatives": negatives}
+    return {key: tf.constant(value, tf.int64) for key, value in columns.items()}
+
+
+def test_two_layers_reach_two_hops():
+    # One layer (equation 1, weights 1/sqrt(2)): X1 = [[0, 1.4142], [3.5355, 0], [0, 1.4142]] for ids 1 to 3.
+    # Second layer on that: id 1: 0.7071 * [3.5355, 0] = [2.5, 0]; id 2: 0.7071 * [0, 2.8284] = [0, 2].
+    got = encoder(layers=2).encode(tf.constant([2, 1], tf.int64), Path())
+    np.testing.assert_allclose(got, [[0, 2], [2.5, 0]], atol=1e-4)
+
+
+def test_distances_of_both_corrupted_sides():
+    # TransE alone. Chunk 0 corrupts tails: (1, 1, 2): [1, 0] + [1, 1] - [0, 2] = [2, -1], distance sqrt 5;
+    # negative tail 3: [2, 1] - [4, 0] = [-2, 1], sqrt 5. Chunk 1 corrupts heads: (3, 0, 1): [3, 0], 3;
+    # negative head 2 with t - r = [1, 0]: [0, 2] - [1, 0], sqrt 5.
+    positive, negative = encoder(layers=0)(inputs([[1], [3]], [[1], [0]], [[2], [1]], [[3], [2]]), graph=Path())
+    np.testing.assert_allclose(positive, [[5**0.5], [3]], atol=1e-4)
+    np.testing.assert_allclose(negative, [[[5**0.5]], [[5**0.5]]], atol=1e-4)
+
+
+def test_gradients_are_rows_and_finite():
+    model = encoder(layers=1, activation="sigmoid")
+    with tf.GradientTape() as tape:
+        positive, negative = model(inputs([[1, 1]], [[1, 1]], [[2, 3]], [[3, 3]]), graph=Path())
+        total = tf.reduce_sum(positive) - tf.reduce_sum(negative)
+    gradient = tape.gradient(total, model.entity_table)
+    assert isinstance(gradient, tf.IndexedSlices)
+    assert len(set(gradient.indices.numpy())) == len(gradient.indices)
+    assert np.all(np.isfinite(gradient.values))
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_config_round_trip(layers):
+    model = encoder(layers=layers)
+    again = CkgEncoder.from_config(model.get_config())
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
