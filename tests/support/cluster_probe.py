@@ -1,0 +1,66 @@
+"""Trains a small GCN-TransE in whatever cluster TF_CONFIG names, and prints what it saw as JSON.
+
+Arguments: CKG directory. Run as a program: each member of a cluster runs this file.
+"""
+
+import json
+import sys
+import tempfile
+
+import kdcn_tf  # noqa: F401, before TensorFlow
+from kdcn_tf import config, manifest
+from kdcn_tf.training import cluster
+from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
+from kdcn_tf.training.ledger import Ledger
+from kdcn_tf.training.loop import run_epochs
+from kdcn_tf.training.optimizers import parts_of
+from kdcn_tf.training.pretrain import Pretraining
+
+OPTIONS = [
+    "encoder.dim=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.batch_size=32",
+    "pretrain.chunks=2", "pretrain.negatives=16", "pretrain.epochs=30", "pretrain.learning_rate=0.05",
+]  # fmt: skip
+
+
+def places(variable) -> list[list]:
+    return [[part.device, part.shape.as_list()] for part in parts_of(variable)]
+
+
+def main(directory: str) -> None:
+    scheduler = cluster.start()
+    settings = config.resolve(assignments=OPTIONS)
+    ckg = manifest.read(directory, manifest.CKG)
+    run = Pretraining(scheduler, settings, ckg, directory)
+    ledger = Ledger([f.name for f in ckg.group("train")], settings.pretrain.epochs, 1)
+    with tempfile.TemporaryDirectory() as output:
+        checkpoints = Checkpoints(output, ledger, model=run.model, optimizer=run.optimizer)
+        run.load_graph()
+        run_epochs(
+            scheduler=scheduler, ledger=ledger, checkpoints=checkpoints, train_file=run.train_file,
+            path_of=run.path_of, end_of_epoch=lambda epoch: {}, should_stop=lambda history: False,
+            seed=1, unit="triples",
+        )  # fmt: skip
+        before = [float(w.numpy().sum()) for w in run.optimizer.trained]
+        slots = [float(p.numpy().sum()) for s in run.optimizer.slots["v"] for p in parts_of(s)]
+        save_weights(run.model, output)
+        for part in [*run.optimizer.trained, *(p for s in run.optimizer.slots["v"] for p in parts_of(s))]:
+            part.assign(part * 0)
+        load_weights(run.model, output)
+        weights_back = [float(w.numpy().sum()) for w in run.optimizer.trained] == before
+        checkpoints.restore()
+        slots_back = [float(p.numpy().sum()) for s in run.optimizer.slots["v"] for p in parts_of(s)] == slots
+    seen = {
+        "losses": [figures["loss"] for figures in ledger.history],
+        "mrr": run.evaluate("test")["mrr"],
+        "entities": places(run.model.entity_table),
+        "moments": places(run.optimizer.slots["v"][0]),
+        "neighbors": places(run._adjacency.neighbors),
+        "kernel": places(run.model.graph_layers[0].kernel),
+        "weights_back": weights_back,
+        "slots_back": slots_back,
+    }
+    print("SEEN " + json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
