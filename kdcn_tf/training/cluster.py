@@ -4,10 +4,11 @@ Everything above this module sees a `Scheduler`: a strategy to make variables in
 closures. Two exist; the loop is the same for both.
 """
 
+import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Protocol
 
 import tensorflow as tf
@@ -54,6 +55,15 @@ class _Done:
         return tf.nest.map_structure(lambda t: t.numpy() if tf.is_tensor(t) else t, self._value)
 
 
+class _Remote:
+    def __init__(self, value: Any, arguments: tuple):
+        self._value, self._arguments = value, arguments
+
+    def fetch(self) -> Any:
+        with translated_errors(self._arguments):
+            return self._value.fetch()
+
+
 class InlineScheduler:
     """Runs each closure at once, in this process."""
 
@@ -62,7 +72,7 @@ class InlineScheduler:
         self.num_workers = 1
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
-        with translated_errors():
+        with translated_errors(args):
             return _Done(closure(*args))
 
     def join(self) -> None:
@@ -81,11 +91,11 @@ class ClusterScheduler:
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
-        with translated_errors():
-            return self._coordinator.schedule(closure, args=args)
+        with translated_errors(args):
+            return _Remote(self._coordinator.schedule(closure, args=args), args)
 
     def join(self) -> None:
-        with translated_errors():
+        with translated_errors(()):
             self._coordinator.join()
 
 
@@ -101,17 +111,20 @@ def table_partitioner(servers: int) -> Callable:
     return partition
 
 
-class translated_errors:  # noqa: N801, reads as a statement
-    """Turns TensorFlow's errors about data and lost servers into this system's."""
+@contextlib.contextmanager
+def translated_errors(arguments: tuple) -> Iterator[None]:
+    """Turns TensorFlow's errors about data and lost servers into this system's.
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
-            raise DataError(f"training data: {error.message}") from error
-        if isinstance(error, tf.errors.UnavailableError):
-            raise UnavailableError(f"lost a parameter server: {error.message}") from error
+    Args:
+        arguments: of the closure; a file name among them is named in the error.
+    """
+    where = " ".join(str(a) for a in arguments if isinstance(a, str)) or "training"
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        raise DataError(f"{where}: {error.message}") from error
+    except tf.errors.UnavailableError as error:
+        raise UnavailableError(f"{where}: lost a parameter server: {error.message}") from error
 
 
 def start() -> Scheduler:
