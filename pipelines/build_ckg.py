@@ -1,0 +1,83 @@
+"""Builds the knowledge graph dataset from raw logs, as a Beam job.
+
+  kdcn build-ckg --raw RAW --output CKG [Beam options such as --runner=...]
+  kdcn build-ckg --items='logs/items*.gz' --sessions='logs/sessions*' --set time.train_end=1700000000 --output CKG
+
+Items are required; a stream that isn't there adds no triples. Only users, items, and the sessions and
+behaviours before time.train_end count. Arguments that aren't kdcn's go to Beam.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdcn_tf import command, manifest, options
+from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError, DataError
+from pipelines import entities, graph, inputs, job, triples
+
+_STREAMS = ("users", "items", "sessions", "behaviors")
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags()
+    inputs.define_flags(values, _STREAMS, with_extra=True)
+    command.output_flags(values, "the knowledge graph")
+    return values
+
+
+def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
+    command.required(values, "output")
+    source = inputs.from_flags(values, _STREAMS)
+    config = command.resolve_config(values, source.suggested)
+    if config.time.train_end is None:
+        raise ConfigError("time.train_end: is required; --set time.train_end=<seconds since 1970>")
+    source.require("items")
+    manifest.prepare_output(values.output, values.overwrite)
+    results = job.run(
+        lambda pipeline: graph.build(pipeline, source, config, values.output),
+        directory=values.output, beam_arguments=beam_arguments, size=source.bytes(),
+    )  # fmt: skip
+    _finish(values.output, source, config, results)
+
+
+def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.Results) -> None:
+    counts = results.counts
+    splits = {name: sum(f.count for f in results.files.get(name, ())) for name in graph.SPLITS}
+    counts["used.triples"] = sum(splits.values())
+    if not splits[triples.TRAIN]:
+        job.discard(directory, results)
+        raise DataError("the input yields no training triple; " + str(counts))
+    patterns = triples.relation_patterns(
+        [graph.Pattern(*names) for names in results.facts["patterns"]], config.ckg.relation_mode
+    )
+    groups = {name: parts for name, parts in results.files.items() if name.startswith("entities/")}
+    made = manifest.Manifest(
+        kind=manifest.CKG,
+        files=results.files,
+        counts=counts,
+        id_map=entities.id_map(groups, patterns),
+        config=options.to_dict(config),
+        inputs=source.fingerprints,
+        info={
+            "stored_neighbors": config.ckg.stored_neighbors,
+            "relation_mode": config.ckg.relation_mode,
+            "relation_patterns": patterns,
+            "time": {"train_end": config.time.train_end},
+        },
+    )
+    streams = [*source.only(graph.streams(config)), *(extra.stream for extra in source.extras)]
+    job.finish(directory, results, made, config, [*streams, "triples"])
+    job.log_counts("build-ckg", counts, source)
+    logging.info(
+        "build-ckg: %s entities, triples %s", f"{made.require_id_map().num_ids - 1:,}", options.readable(splits)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run("build-ckg", __doc__ or "", _flags(), build, argv, pass_through=True)
+
+
+if __name__ == "__main__":
+    main()

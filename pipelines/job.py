@@ -1,0 +1,164 @@
+"""Running a pipeline and getting back what it wrote and counted."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from kdcn_tf import files, manifest, options
+from kdcn_tf.config import Config
+from kdcn_tf.errors import DataError
+from kdcn_tf.manifest import DataFile
+from pipelines import counting, dead_letters
+from pipelines.entities import type_order
+from pipelines.inputs import Inputs
+
+_RESULTS = ".job.json"  # hidden, so that no glob of a dataset's files finds it
+# Measured on 2 cores: worker processes cost 2 s to start and code every element between stages, which
+# pays only for inputs that take minutes; a single process also shares one keyword dictionary.
+_MULTI_PROCESS_BYTES = 64 << 20
+_DATA_ERROR = re.compile(r"DataError: ([^\n\[]+?) ?(?:\[|\n|$)")
+
+
+@dataclass
+class Outputs:
+    """PCollections that a pipeline hands back: `FileRow`s, (name, number) counts, (name, JSON) facts."""
+
+    files: list[Any] = field(default_factory=list)
+    counts: list[Any] = field(default_factory=list)
+    facts: list[Any] = field(default_factory=list)
+    dead: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a finished job wrote, by file group, and what it counted."""
+
+    files: dict[str, tuple[DataFile, ...]]
+    counts: dict[str, int]
+    facts: dict[str, Any]
+
+
+def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
+    """The user's Beam options, with a local runner that fits the input where none is named."""
+    arguments = list(arguments)
+    given = {argument.split("=")[0] for argument in arguments}
+    if "--runner" not in given:
+        # DirectRunner would first try to download another runner.
+        arguments.append("--runner=FnApiRunner")
+        if "--direct_running_mode" not in given and input_bytes > _MULTI_PROCESS_BYTES:
+            arguments.append("--direct_running_mode=multi_processing")
+            if "--direct_num_workers" not in given:
+                arguments.append(f"--direct_num_workers={os.cpu_count()}")
+    return PipelineOptions(arguments)
+
+
+def run(
+    build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_arguments: Sequence[str], size: int
+) -> Results:
+    """Runs the pipeline that `build` makes.
+
+    Args:
+        build: adds the steps to a pipeline.
+        directory: of the dataset; the file rows name files in it.
+        beam_arguments: Beam's options as the user gave them.
+        size: bytes of input.
+
+    Raises:
+        DataError: a step met data it can't go on with.
+    """
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    path = files.join(directory, _RESULTS)
+    try:
+        with beam.Pipeline(options=beam_options(beam_arguments, size)) as pipeline:
+            _collect(build(pipeline), directory, path)
+    except Exception as error:
+        # Runners give a worker's exception back inside one of their own, as text.
+        found = _DATA_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise DataError(found[1]) from None
+    body = json.loads(files.read_bytes(path))
+    files.remove(path)
+    return _results(body)
+
+
+def _collect(outputs: Outputs, directory: str, path: str) -> None:
+    dead = outputs.dead | "AllDeadLetters" >> beam.Flatten()
+    outputs.files.append(dead | "WriteDeadLetters" >> dead_letters.WriteDeadLetters(directory))
+    outputs.counts.append(dead | "CountDeadLetters" >> dead_letters.CountDeadLetters())
+    counts = outputs.counts | "AllCounts" >> beam.Flatten() | "Sum" >> counting.SumCounts()
+    rows = outputs.files | "AllFiles" >> beam.Flatten()
+    parts = [
+        counts | "TagCounts" >> beam.Map(lambda pair: ("counts", pair)),
+        rows | "TagFiles" >> beam.Map(lambda row: ("files", row)),
+        *(facts | f"TagFacts{i}" >> beam.Map(lambda pair: ("facts", pair)) for i, facts in enumerate(outputs.facts)),
+    ]
+    (
+        parts
+        | "Results" >> beam.Flatten()
+        | "OneKey" >> beam.Map(lambda part: (None, part))
+        | "Together" >> beam.GroupByKey()
+        | "WriteResults" >> beam.Map(_write_results, path)
+    )
+
+
+def _write_results(together: tuple[None, Any], path: str) -> None:
+    body: dict[str, list] = {"counts": [], "files": [], "facts": []}
+    for kind, part in together[1]:
+        body[kind].append(part)
+    files.write_atomic(path, json.dumps(body).encode())
+
+
+def _results(body: dict[str, list]) -> Results:
+    groups: dict[str, list[DataFile]] = {}
+    for group, *described in body["files"]:
+        groups.setdefault(group, []).append(DataFile(*described))
+    ordered = {name: tuple(sorted(groups[name], key=lambda f: f.name)) for name in sorted(groups, key=_group_order)}
+    return Results(ordered, dict(sorted(body["counts"])), dict(body["facts"]))
+
+
+def _group_order(group: str) -> tuple:
+    """Entity groups come in the order of their ids."""
+    kind, _, entity_type = group.partition("/")
+    return (kind, type_order(entity_type)) if entity_type else (kind, (-1, ""))
+
+
+def finish(directory: str, results: Results, made: manifest.Manifest, config: Config, streams: Sequence[str]) -> None:
+    """Checks the counts and writes config and manifest; a job that fails leaves its dead letters only.
+
+    Raises:
+        DataError: records got lost, or too many are bad.
+    """
+    letters = [files.join(directory, f.name) for f in results.files.get(dead_letters.GROUP, ())]
+    try:
+        counting.reconcile(results.counts, streams)
+        where = f"see {', '.join(letters)}"
+        counting.check_bad_share(results.counts, streams, config.logs.max_bad_share, where)
+    except DataError:
+        discard(directory, results)
+        raise
+    files.write_atomic(files.join(directory, manifest.CONFIG_FILE), options.to_yaml(config).encode())
+    manifest.write(directory, made)
+
+
+def discard(directory: str, results: Results) -> None:
+    """Removes what a job wrote, except its dead letters."""
+    for group, parts in results.files.items():
+        if group != dead_letters.GROUP:
+            for entry in parts:
+                files.remove(files.join(directory, entry.name))
+
+
+def log_counts(command: str, counts: dict[str, int], inputs: Inputs) -> None:
+    """One line per stream, and dead letters and filtered records by reason."""
+    for stream in (*inputs.streams, *(extra.stream for extra in inputs.extras)):
+        mine = {n: v for n, v in counts.items() if n.split(".")[1:2] == [stream] and v}
+        if mine:
+            logging.info("%s: %s", command, ", ".join(f"{name} {value:,}" for name, value in sorted(mine.items())))
