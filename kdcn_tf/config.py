@@ -144,12 +144,17 @@ class KdcnConfig(Section):
     freeze_entities: bool = option(False, "keep the entity table as exported")
     user_state: bool = option(True, "use u, equations 4 and 5")
     dialogue: bool = option(True, "use d, equations 6 to 8")
-    candidate: bool = option(True, "add the candidate's own entity vector and the user's to f; not in the paper")
+    candidate: bool = option(True, "add to f the vectors of candidate and user and their products; not in the paper")
     widths: tuple[int, ...] = option(
         (2, 4), "widths N of the convolutions over behaviours (paper: 2, 4)", each(at_least(1))
     )
     filters: int = option(64, "filters per width (the paper doesn't say)", at_least(1))
     heads: int = option(4, "attention heads (paper: 4)", at_least(1))
+    scale_attention: bool = option(True, "divide attention scores by sqrt(d / heads); not in the paper")
+    normalize_entities: bool = option(
+        True, "bring entity vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper"
+    )
+    match_dim: int = option(32, "with `candidate`: size of each product of the candidate with the context", at_least(1))
     category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))
     cross: str = option(
         "vector", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",

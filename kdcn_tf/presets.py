@@ -24,6 +24,8 @@ PAPER: dict[str, Any] = {
     "kdcn.candidate": False,
     "kdcn.widths": (2, 4),
     "kdcn.heads": 4,
+    "kdcn.scale_attention": False,
+    "kdcn.normalize_entities": False,
     "kdcn.cross": "vector",
     "kdcn.cross_layers": 4,
     "kdcn.deep_units": (512, 512),

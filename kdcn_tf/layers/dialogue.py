@@ -1,0 +1,65 @@
+"""Dialogue-interaction representation, equations 6 to 8."""
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable(package="kdcn_tf")
+class DialogueInteraction(tf.keras.layers.Layer):
+    r"""Multi-head self-attention over the keywords of query and title.
+
+    $$ a_{ij} = \frac{\exp((M_a w_i) \cdot (M_b w_j))}{\sum_t \exp((M_a w_i) \cdot (M_b w_t))}, \qquad
+       \tilde w_i = \sum_j a_{ij} W_v w_j, \qquad d = [\tilde w_1, \ldots, \tilde w_{M+N}] $$
+
+    With h heads, each works on its own d / h rows of M_a, M_b and W_v, and their results are
+    concatenated. The paper has neither 1/sqrt(d/h) (`scale`), nor bias, nor output projection. Padding is
+    never attended to, and its own rows are zeros; without any keyword everything is zero.
+
+    Args:
+        heads: h; has to divide d.
+        scale: divide the scores by sqrt(d / h).
+
+    Input shape:
+        `(vectors, mask)`: [B, n, d] and [B, n], n = M + N.
+
+    Output shape:
+        [B, n * d].
+    """
+
+    def __init__(self, heads: int = 4, scale: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.scale = heads, scale
+
+    def build(self, input_shape):
+        _, self._length, self._dim = input_shape[0]
+        if self._dim % self.heads:
+            raise ValueError(f"heads: {self.heads} heads don't divide the embedding size {self._dim}")
+        shape = [self._dim, self._dim]
+        self.m_a = self.add_weight("m_a", shape, initializer="glorot_uniform")
+        self.m_b = self.add_weight("m_b", shape, initializer="glorot_uniform")
+        self.w_v = self.add_weight("w_v", shape, initializer="glorot_uniform")
+        super().build(input_shape)
+
+    def call(self, inputs):
+        vectors, mask = inputs
+        left, right, values = (self._split(tf.matmul(vectors, m)) for m in (self.m_a, self.m_b, self.w_v))
+        scores = tf.matmul(left, right, transpose_b=True)  # [B, h, n, n]
+        if self.scale:
+            scores /= (self._dim / self.heads) ** 0.5
+        weights = masked_softmax(scores, mask[:, None, None, :])
+        mixed = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])  # [B, n, h, d / h]
+        return tf.reshape(mixed, [-1, self._length * self._dim]) * tf.repeat(mask, self._dim, axis=1)
+
+    def _split(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, n, d] -> [B, h, n, d / h]."""
+        heads = tf.reshape(x, [-1, self._length, self.heads, self._dim // self.heads])
+        return tf.transpose(heads, [0, 2, 1, 3])
+
+    def get_config(self):
+        return {**super().get_config(), "heads": self.heads, "scale": self.scale}
+
+
+def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Softmax over the last axis among the places where `mask` is 1; zeros where none is."""
+    scores = tf.where(mask > 0, scores, scores.dtype.min / 2)
+    weights = tf.exp(scores - tf.stop_gradient(tf.reduce_max(scores, axis=-1, keepdims=True))) * mask
+    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=-1, keepdims=True))

@@ -1,0 +1,130 @@
+"""One embedding table over chosen types of entities, looked up by entity id."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kdcn_tf.ckg import PAD_ID
+
+PAD_ROW, OOV_ROW, FIRST_ROW = 0, 1, 2
+"""Rows of a table: padding, entities that the table doesn't know, then the ranges one after the other."""
+
+_TINY = 1e-6  # keeps the scale of a zero vector finite
+
+
+@tf.keras.utils.register_keras_serializable(package="kdcn_tf")
+class EntityEmbedding(tf.keras.layers.Layer):
+    """Vectors of entities, for several id tensors at once.
+
+    The ids of all inputs are made distinct before the one lookup, so the gradient is `IndexedSlices`
+    over distinct rows, and no operation's cost grows with the number of rows.
+
+    Row 0 is PAD and always reads as zeros. Row 1 stands for every entity outside the ranges (OOV); it is
+    trained like the others. Only the ranges' entities have rows, whatever else the graph holds.
+
+    Args:
+        ranges: entity type -> id range [first, last); disjoint.
+        dim: embedding size d.
+        scale: initial values are uniform in [-scale, scale].
+        seed: of the initial values.
+        normalize: bring each vector to mean 0 and variance 1 (PAD stays zeros).
+
+    Input shape:
+        List of int64 tensors of any shapes [...].
+
+    Output shape:
+        List of float tensors [..., d], in the same order.
+    """
+
+    def __init__(
+        self,
+        ranges: Mapping[str, Sequence[int]],
+        dim: int,
+        *,
+        scale: float = 0.05,
+        seed: int | None = None,
+        normalize: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._ranges = {name: (int(first), int(last)) for name, (first, last) in ranges.items()}
+        self.dim, self._scale, self._seed, self._normalize = dim, scale, seed, normalize
+        self.types = list(self._ranges)
+        self._offsets: dict[str, int] = {}
+        row = FIRST_ROW
+        for name, (first, last) in self._ranges.items():
+            self._offsets[name] = row
+            row += last - first
+        self.num_rows = row
+
+    def build(self, input_shape=None):
+        initializer = tf.keras.initializers.RandomUniform(-self._scale, self._scale, self._seed)
+        self.table = self.add_weight("table", [self.num_rows, self.dim], initializer=initializer)
+        super().build(input_shape)
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        flat = tf.concat([tf.reshape(ids, [-1]) for ids in inputs], axis=0)
+        rows, index = tf.unique(self.rows_of(flat))
+        vectors = tf.nn.embedding_lookup(self.table, rows)
+        if self._normalize:
+            vectors = normalized(vectors)
+        vectors *= tf.cast(rows != PAD_ROW, vectors.dtype)[:, None]
+        parts = tf.split(tf.gather(vectors, index), [tf.size(ids) for ids in inputs])
+        return [
+            tf.ensure_shape(tf.reshape(part, tf.concat([tf.shape(ids), [self.dim]], axis=0)), [*ids.shape, self.dim])
+            for part, ids in zip(parts, inputs, strict=True)
+        ]
+
+    def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
+        """Table row of each entity id: int64, same shape."""
+        rows = tf.where(ids == PAD_ID, tf.constant(PAD_ROW, tf.int64), tf.constant(OOV_ROW, tf.int64))
+        for name, (first, last) in self._ranges.items():
+            inside = (ids >= first) & (ids < last)
+            rows = tf.where(inside, ids - first + self._offsets[name], rows)
+        return rows
+
+    def row_of(self, entity_id: int) -> int:
+        """Table row of one entity id."""
+        for name, (first, last) in self._ranges.items():
+            if first <= entity_id < last:
+                return entity_id - first + self._offsets[name]
+        return PAD_ROW if entity_id == PAD_ID else OOV_ROW
+
+    def assign_rows(self, first_id: int, values: np.ndarray) -> None:
+        """Overwrites the vectors of the entities first_id, first_id + 1, ...
+
+        Args:
+            first_id: of one of the types.
+            values: float [n, d]; the n ids must be of that one type.
+
+        Raises:
+            ValueError: an id that has no row, or vectors of another size.
+        """
+        end = first_id + len(values)
+        if not any(first <= first_id and end <= last for first, last in self._ranges.values()):
+            raise ValueError(f"ids [{first_id}, {end}) are in none of the ranges {self._ranges}")
+        if values.shape[1:] != (self.dim,):
+            raise ValueError(f"vectors of shape {values.shape[1:]}, expected ({self.dim},)")
+        start = self.row_of(first_id)
+        shard_start = 0
+        for shard in getattr(self.table, "variables", [self.table]):
+            size = int(shard.shape[0])
+            low, high = max(start, shard_start), min(start + len(values), shard_start + size)
+            if low < high:
+                rows = tf.range(low - shard_start, high - shard_start)
+                block = tf.constant(values[low - start : high - start], tf.float32)
+                shard.scatter_update(tf.IndexedSlices(block, rows))
+            shard_start += size
+
+    def get_config(self) -> dict[str, Any]:
+        ranges = {name: list(span) for name, span in self._ranges.items()}
+        own = {"dim": self.dim, "scale": self._scale, "seed": self._seed, "normalize": self._normalize}
+        return {**super().get_config(), "ranges": ranges, **own}
+
+
+def normalized(vectors: tf.Tensor) -> tf.Tensor:
+    """Vectors [n, d] at mean 0 and variance 1 each."""
+    mean, variance = tf.nn.moments(vectors, axes=[-1], keepdims=True)
+    return (vectors - mean) * tf.math.rsqrt(variance + _TINY)

@@ -1,0 +1,24 @@
+"""Padding: masks and means that ignore it."""
+
+import tensorflow as tf
+
+from kdcn_tf.ckg import PAD_ID
+
+
+def mask_of(ids: tf.Tensor) -> tf.Tensor:
+    """Float tensor of the ids' shape: 1 for an entity (known or not), 0 for padding."""
+    return tf.cast(ids != PAD_ID, tf.float32)
+
+
+def masked_mean(vectors: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean over the entities of a list; zeros for an empty one.
+
+    Args:
+        vectors: float [..., n, d].
+        mask: float [..., n].
+
+    Returns:
+        float [..., d].
+    """
+    total = tf.reduce_sum(vectors * mask[..., None], axis=-2)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(mask, axis=-1)[..., None])

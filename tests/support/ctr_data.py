@@ -1,0 +1,54 @@
+"""Small CTR datasets, written as the pipelines write them."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kdcn_tf import ckg, manifest, records
+
+BEHAVIORS = ("click", "cart", "favorite", "purchase")
+RANGES = {"user": (1, 31), "item": (31, 71), "category": (71, 77), "value": (77, 80), "keyword": (80, 100)}
+INFO = {
+    "behaviors": list(BEHAVIORS), "max_behaviors": 5, "max_query_keywords": 3, "max_title_keywords": 4,
+    "max_categories": 2, "dense": {"names": ["price", "sales"], "mean": [2.0, 1.0], "std": [1.0, 0.5]},
+    "time": {"train_end": 1000, "valid_end": 2000},
+}  # fmt: skip
+ID_MAP = ckg.IdMap(RANGES, ("has",), "tiny-ids")
+SPLITS = {"train": (0, 1000), "valid": (1000, 2000), "test": (2000, 3000)}
+
+
+def random_example(rng: np.random.Generator, session: int, split: str) -> bytes:
+    """An impression that is mostly clicked if the item's parity is the user's; some ids are unknown."""
+
+    def some(entity_type: str, limit: int) -> list[int]:
+        ids = rng.integers(*RANGES[entity_type], size=rng.integers(0, limit + 1)).tolist()
+        return [i if rng.random() > 0.1 else records.OOV_ID for i in ids]
+
+    user, item = int(rng.integers(*RANGES["user"])), int(rng.integers(*RANGES["item"]))
+    clicked = rng.random() < (0.8 if (user - item) % 2 == 0 else 0.1)
+    ints = {records.behavior_key(kind): some("item", 6) for kind in BEHAVIORS}
+    ints |= {records.QUERY_KEYWORDS: some("keyword", 3), records.TITLE_KEYWORDS: some("keyword", 4)}
+    ints |= {records.CATEGORIES: some("category", 2), records.USER: [user], records.ITEM: [item]}
+    ints |= {records.SESSION: [session], records.TIMESTAMP: [int(rng.integers(*SPLITS[split]))]}
+    price = float("nan") if rng.random() < 0.1 else float(rng.lognormal(2, 1))
+    floats = {records.LABEL: [float(clicked)], records.WEIGHT: [1.0], records.DENSE: [price, float(rng.poisson(3))]}
+    return records.encode(ints, floats, {records.SOURCE: [b"shop" if session % 3 else b"app"]})
+
+
+def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, seed: int = 0) -> manifest.Manifest:
+    """Writes a dataset of random impressions, four to a session."""
+    directory.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    groups = {}
+    for split in SPLITS:
+        entries = []
+        for index in range(train_files if split == "train" else 1):
+            name = f"{split}-{index}.tfrecord"
+            with tf.io.TFRecordWriter(str(directory / name)) as writer:
+                for row in range(per_file):
+                    writer.write(random_example(rng, row // 4, split))
+            entries.append(manifest.describe_file(str(directory), name, per_file))
+        groups[split] = tuple(entries)
+    manifest.write(str(directory), manifest.Manifest(manifest.CTR, groups, id_map=ID_MAP, info=INFO))
+    return manifest.read(str(directory), manifest.CTR)
