@@ -60,7 +60,8 @@ class SampleNeighbors(beam.CombineFn):
         return degree + 1, self._cut(kept) if len(kept) > 4 * self._stored else kept
 
     def merge_accumulators(self, accumulators: Iterable[Sample]) -> Sample:
-        degree, kept = 0, []
+        degree = 0
+        kept: list[tuple[int, int]] = []
         for other_degree, other in accumulators:
             degree += other_degree
             kept = self._cut(kept + other)

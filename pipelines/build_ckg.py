@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from kdcn_tf import command, manifest, options
+from kdcn_tf import ckg, command, manifest, options
 from kdcn_tf.config import Config
-from kdcn_tf.errors import ConfigError, DataError
 from pipelines import entities, graph, inputs, job, triples
 
 _STREAMS = ("users", "items", "sessions", "behaviors")
@@ -31,8 +30,7 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     command.required(values, "output")
     source = inputs.from_flags(values, _STREAMS)
     config = command.resolve_config(values, source.suggested)
-    if config.time.train_end is None:
-        raise ConfigError("time.train_end: is required; --set time.train_end=<seconds since 1970>")
+    graph.train_end(config)
     source.require("items")
     manifest.prepare_output(values.output, values.overwrite)
     results = job.run(
@@ -46,16 +44,13 @@ def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.
     counts = results.counts
     splits = {name: sum(f.count for f in results.files.get(name, ())) for name in graph.SPLITS}
     counts["used.triples"] = sum(splits.values())
-    if not splits[triples.TRAIN]:
-        job.discard(directory, results)
-        raise DataError("the input yields no training triple; " + str(counts))
     patterns = triples.relation_patterns(
-        [graph.Pattern(*names) for names in results.facts["patterns"]], config.ckg.relation_mode
+        [ckg.Pattern(*names) for names in results.facts["patterns"]], config.ckg.relation_mode
     )
     groups = {name: parts for name, parts in results.files.items() if name.startswith("entities/")}
     made = manifest.Manifest(
         kind=manifest.CKG,
-        files=results.files,
+        files={**dict.fromkeys(graph.SPLITS, ()), **results.files},
         counts=counts,
         id_map=entities.id_map(groups, patterns),
         config=options.to_dict(config),
@@ -68,7 +63,7 @@ def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.
         },
     )
     streams = [*source.only(graph.streams(config)), *(extra.stream for extra in source.extras)]
-    job.finish(directory, results, made, config, [*streams, "triples"])
+    job.finish(directory, results, made, config, [*streams, "triples"], needed=triples.TRAIN)
     job.log_counts("build-ckg", counts, source)
     logging.info(
         "build-ckg: %s entities, triples %s", f"{made.require_id_map().num_ids - 1:,}", options.readable(splits)

@@ -7,7 +7,7 @@ import apache_beam as beam
 
 from kdcn_tf import keys
 from pipelines.counting import DEAD
-from pipelines.fields import BadRecord
+from pipelines.fields import RecordError
 from pipelines.writing import WriteShards, json_lines, with_order
 
 GROUP = "dead_letters"
@@ -29,7 +29,7 @@ class DeadLetter(NamedTuple):
         return json.dumps(body, ensure_ascii=False).encode()
 
 
-def dead_letter(stream: str, file: str, line: int, error: BadRecord, stage: str) -> beam.pvalue.TaggedOutput:
+def dead_letter(stream: str, file: str, line: int, error: RecordError, stage: str) -> beam.pvalue.TaggedOutput:
     # A plain tuple: Beam codes it without pickling.
     return beam.pvalue.TaggedOutput(DEAD, tuple(DeadLetter(stream, file, line, error.field, error.reason, stage)))
 

@@ -46,7 +46,8 @@ class _MergeOccurrences(beam.CombineFn):
         return count + one, _union(owners, owner)
 
     def merge_accumulators(self, accumulators):
-        count, owners = 0, ()
+        count = 0
+        owners: tuple[str, ...] = ()
         for other_count, other in accumulators:
             count, owners = count + other_count, _union(owners, other)
         return count, owners

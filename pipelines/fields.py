@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-class BadRecord(ValueError):
+class RecordError(ValueError):
     """A record breaks the input contract; `field` is empty where the whole record does."""
 
     def __init__(self, field: str, reason: str):
@@ -13,7 +13,7 @@ class BadRecord(ValueError):
         self.field, self.reason = field, reason
 
     def __reduce__(self):
-        return BadRecord, (self.field, self.reason)
+        return RecordError, (self.field, self.reason)
 
 
 class Fields:
@@ -31,7 +31,7 @@ class Fields:
     def require(self, name: str) -> Any:
         value = self._row.get(name)
         if value is None:
-            raise BadRecord(name, "is missing")
+            raise RecordError(name, "is missing")
         return value
 
     def text(self, name: str) -> str:
@@ -40,9 +40,9 @@ class Fields:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if not isinstance(value, str):
-            raise BadRecord(name, "not a text")
+            raise RecordError(name, "not a text")
         if not value:
-            raise BadRecord(name, "is empty")
+            raise RecordError(name, "is empty")
         return _valid(name, value)
 
     def texts(self, name: str) -> list[str]:
@@ -52,7 +52,7 @@ class Fields:
             return []
         found = [value] if isinstance(value, str) else value
         if not isinstance(found, (list, tuple)) or not all(isinstance(one, str) for one in found):
-            raise BadRecord(name, "not a list of texts")
+            raise RecordError(name, "not a list of texts")
         return [_valid(name, one) for one in found]
 
     def number(self, name: str) -> float:
@@ -69,9 +69,9 @@ class Fields:
             return []
         pairs = list(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, list) or not all(isinstance(p, tuple) and len(p) == 2 for p in pairs):
-            raise BadRecord(name, "not an object")
+            raise RecordError(name, "not an object")
         if not all(isinstance(key, str) and key for key, _ in pairs):
-            raise BadRecord(name, "has an empty name")
+            raise RecordError(name, "has an empty name")
         return [(_valid(name, key), one) for key, one in pairs if one is not None]
 
     @staticmethod
@@ -82,19 +82,19 @@ class Fields:
         if isinstance(value, (int, float)):
             return f"{_finite(name, value):.12g}"
         if not isinstance(value, str):
-            raise BadRecord(name, "not a text or number")
+            raise RecordError(name, "not a text or number")
         return _valid(name, value)
 
 
 def _finite(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadRecord(name, "not a number")
+        raise RecordError(name, "not a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadRecord(name, "is not finite")
+        raise RecordError(name, "is not finite")
     return number
 
 
@@ -102,5 +102,5 @@ def _valid(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape
-        raise BadRecord(name, "not valid Unicode") from None
+        raise RecordError(name, "not valid Unicode") from None
     return value

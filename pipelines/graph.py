@@ -3,8 +3,8 @@
 import apache_beam as beam
 
 from kdcn_tf import ckg
-from kdcn_tf.ckg import Pattern
-from kdcn_tf.config import Config, LogsConfig
+from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError
 from pipelines import adjacency, dedupe, entities, extract, known_items, reading, triples
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.inputs import Extra, Inputs
@@ -17,6 +17,17 @@ SPLITS = (triples.TRAIN, triples.VALID, triples.TEST)
 def streams(config: Config) -> tuple[str, ...]:
     """Streams that the graph is made of."""
     return ("users", "items", "sessions", "behaviors") if config.ckg.interactions else ("users", "items", "sessions")
+
+
+def train_end(config: Config) -> float:
+    """The data cutoff.
+
+    Raises:
+        ConfigError: none is set.
+    """
+    if config.time.train_end is None:
+        raise ConfigError("time.train_end: is required; --set time.train_end=<seconds since 1970>")
+    return config.time.train_end
 
 
 class BeforeCutoff(CountingDoFn):
@@ -51,7 +62,7 @@ class StreamTriples(beam.PTransform):
         stream, config = self._stream, self._config
         parsed = pipeline | reading.ReadFiles(self._paths, reading.ParseRecords(stream, config.logs))
         timely = parsed[GOOD] | BeforeCutoff.__name__ >> beam.ParDo(
-            BeforeCutoff(stream, config.time.train_end)
+            BeforeCutoff(stream, train_end(config))
         ).with_outputs(COUNTS, main=GOOD)
         winners = (
             timely[GOOD]
@@ -73,7 +84,7 @@ class BehaviorTriples(beam.PTransform):
     def expand(self, pipeline):
         parsed = pipeline | reading.ReadFiles(self._paths, reading.ParseRecords("behaviors", self._config.logs))
         timely = parsed[GOOD] | BeforeCutoff.__name__ >> beam.ParDo(
-            BeforeCutoff("behaviors", self._config.time.train_end)
+            BeforeCutoff("behaviors", train_end(self._config))
         ).with_outputs(COUNTS, main=GOOD)
         rows = timely[GOOD] | "Extract" >> beam.MapTuple(
             lambda record, file, line: ("behaviors", extract.interaction_triple(record), file, line)
@@ -111,6 +122,14 @@ class _CountUsed(CountingDoFn):
         yield row[1]
 
 
+class _IsItem(beam.PartitionFn):
+    def __init__(self, end: str):
+        self._end = end
+
+    def partition_for(self, row, num_partitions):
+        return int(_item_end(row[1], self._end) is not None)
+
+
 class WithKnownItems(beam.PTransform):
     """{"rows": `known_items.Row`s of triples, "items": item entities} -> outputs GOOD (triples), DEAD, COUNTS.
 
@@ -121,9 +140,7 @@ class WithKnownItems(beam.PTransform):
         rows, dead, counts = inputs["rows"], [], []
         items = inputs["items"] | "Presence" >> beam.Map(lambda item: (item, True))
         for end in ("head", "tail"):
-            parts = rows | f"{end}IsItem" >> beam.Partition(
-                lambda row, _, end=end: int(_item_end(row[1], end) is not None), 2
-            )
+            parts = rows | f"{end}IsItem" >> beam.Partition(_IsItem(end), 2)
             by_item = parts[1] | f"By{end}" >> beam.Map(lambda row, end=end: (_item_end(row[1], end), row))
             joined = {"rows": by_item, "items": items} | f"Known{end}" >> known_items.JoinItems(end, "extract")
             kept = joined[GOOD] | f"Row{end}" >> beam.MapTuple(lambda _, row: row)

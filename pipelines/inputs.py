@@ -84,13 +84,13 @@ def from_flags(values: flags.FlagValues, streams: Iterable[str]) -> Inputs:
         ConfigError: neither --raw nor a glob, or both.
         DataError: a glob matches nothing, a file is empty, the manifest is wrong.
     """
-    globs = {name: tuple(values[name].value) for name in streams if values[name].value}
+    globs = {name: tuple(values[name].value or ()) for name in streams if values[name].value}
     if values.raw and globs:
         raise ConfigError(f"--raw: not together with --{next(iter(globs))}")
     if not values.raw and not globs:
         raise ConfigError("--raw: is required, or a glob per stream (--items=... and so on)")
     found = _of_manifest(values.raw) if values.raw else Inputs({k: _expand(k, v) for k, v in globs.items()})
-    specs = values["extra_triples"].value if "extra_triples" in values else []
+    specs = (values["extra_triples"].value or []) if "extra_triples" in values else []
     extras = [_of_flag(index, spec) for index, spec in enumerate(specs)]
     names = [extra.name for extra in (*found.extras, *extras)]
     if len(set(names)) < len(names):

@@ -130,17 +130,27 @@ def _group_order(group: str) -> tuple:
     return (kind, type_order(entity_type)) if entity_type else (kind, (-1, ""))
 
 
-def finish(directory: str, results: Results, made: manifest.Manifest, config: Config, streams: Sequence[str]) -> None:
+def finish(
+    directory: str,
+    results: Results,
+    made: manifest.Manifest,
+    config: Config,
+    streams: Sequence[str],
+    *,
+    needed: str,
+) -> None:
     """Checks the counts and writes config and manifest; a job that fails leaves its dead letters only.
 
     Raises:
-        DataError: records got lost, or too many are bad.
+        DataError: records got lost, too many are bad, or the file group `needed` is empty.
     """
     letters = [files.join(directory, f.name) for f in results.files.get(dead_letters.GROUP, ())]
     try:
         counting.reconcile(results.counts, streams)
         where = f"see {', '.join(letters)}"
         counting.check_bad_share(results.counts, streams, config.logs.max_bad_share, where)
+        if not results.files.get(needed):
+            raise DataError(f"the input yields nothing for {needed!r}; counted: {results.counts}")
     except DataError:
         discard(directory, results)
         raise

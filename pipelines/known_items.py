@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.dead_letters import dead_letter
-from pipelines.fields import BadRecord
+from pipelines.fields import RecordError
 
 Row = tuple[str, Any, str, int]
 """Stream, payload, file and line."""
@@ -23,9 +23,9 @@ class _Match(CountingDoFn):
         for value in values:
             if value[0] is None:
                 continue
-            stream, payload, file, line = value
+            stream, _, file, line = value
             if facts is None:
-                yield dead_letter(stream, file, line, BadRecord(self._field, "unknown item"), self._stage)
+                yield dead_letter(stream, file, line, RecordError(self._field, "unknown item"), self._stage)
             else:
                 yield facts, value
 

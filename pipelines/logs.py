@@ -1,6 +1,6 @@
 """Records of the raw logs: from a JSON line or Parquet row to a checked record. Pure functions, no Beam.
 
-A record that breaks the contract raises `BadRecord` with the field and the reason; neither holds
+A record that breaks the contract raises `RecordError` with the field and the reason; neither holds
 anything of the record's content, so both may be written to a file that people read.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from kdcn_tf import ckg, keys, text
 from kdcn_tf.config import LogsConfig
-from pipelines.fields import BadRecord, Fields
+from pipelines.fields import Fields, RecordError
 
 _LAST_SECOND = 10**11  # year 5138: a larger number is in milliseconds
 
@@ -92,7 +92,7 @@ def parse(stream: str, line: bytes | Mapping[str, Any], config: LogsConfig) -> t
         The record, and how many of its fields the contract doesn't know (they are ignored).
 
     Raises:
-        BadRecord: naming the field and the reason.
+        RecordError: naming the field and the reason.
     """
     row = line if isinstance(line, Mapping) else decode_json(line)
     fields = Fields(row)
@@ -103,11 +103,11 @@ def decode_json(line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line.decode())
     except UnicodeDecodeError:
-        raise BadRecord("", "not UTF-8") from None
+        raise RecordError("", "not UTF-8") from None
     except (ValueError, RecursionError):
-        raise BadRecord("", "malformed JSON") from None
+        raise RecordError("", "malformed JSON") from None
     if not isinstance(row, dict):
-        raise BadRecord("", "not a JSON object")
+        raise RecordError("", "not a JSON object")
     return row
 
 
@@ -115,14 +115,14 @@ def parse_extra(line: bytes, head_type: str, tail_type: str) -> tuple[str, str, 
     """Head, relation and tail of a TSV line of extra triples.
 
     Raises:
-        BadRecord: not three columns, or one that can't be a key.
+        RecordError: not three columns, or one that can't be a key.
     """
     try:
         columns = line.decode().split("\t")
     except UnicodeDecodeError:
-        raise BadRecord("", "not UTF-8") from None
+        raise RecordError("", "not UTF-8") from None
     if len(columns) != 3:
-        raise BadRecord("", f"{len(columns)} columns, expected head, relation, tail")
+        raise RecordError("", f"{len(columns)} columns, expected head, relation, tail")
     for name, kind, column in zip(("head", "relation", "tail"), (head_type, "", tail_type), columns, strict=True):
         _check_key(name, kind, column)
     return columns[0], columns[1], columns[2]
@@ -132,7 +132,7 @@ def _check_key(field: str, entity_type: str, raw: str) -> str:
     try:
         keys.entity_key(entity_type, raw)
     except ValueError as error:
-        raise BadRecord(field, str(error)) from None
+        raise RecordError(field, str(error)) from None
     return raw
 
 
@@ -150,7 +150,7 @@ def _timestamp(fields: Fields) -> float:
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
     seconds = fields.number("timestamp")
     if abs(seconds) > _LAST_SECOND:
-        raise BadRecord("timestamp", "not in seconds since 1970")
+        raise RecordError("timestamp", "not in seconds since 1970")
     return seconds
 
 
@@ -187,7 +187,7 @@ def _category(fields: Fields) -> tuple[str, ...]:
     fields.require("category")
     path = tuple(fields.texts("category"))
     if not path or not all(path):
-        raise BadRecord("category", "is empty")
+        raise RecordError("category", "is empty")
     _check_key("category", ckg.CATEGORY, keys.category_key(path))
     return path
 
@@ -199,7 +199,7 @@ def _properties(fields: Fields) -> tuple[tuple[str, str], ...]:
         for one in value if isinstance(value, (list, tuple)) else [value]:
             shown = fields.as_text("properties", one)
             if not shown:
-                raise BadRecord("properties", "is empty")
+                raise RecordError("properties", "is empty")
             _check_key("properties", ckg.VALUE, keys.value_key(name, shown))
             pairs[name, shown] = None
     return tuple(pairs)
@@ -222,7 +222,7 @@ def _spoken(fields: Fields) -> str:
     lines = []
     for utterance in fields.value("utterances") or ():
         if not isinstance(utterance, Mapping) or not isinstance(utterance.get("text"), str):
-            raise BadRecord("utterances", "expected objects with a text")
+            raise RecordError("utterances", "expected objects with a text")
         lines.append(utterance["text"])
     return "\n".join(lines)
 
@@ -230,7 +230,7 @@ def _spoken(fields: Fields) -> str:
 def _behavior(fields: Fields, config: LogsConfig) -> Behavior:
     kind = fields.text("behavior")
     if kind not in config.behaviors:
-        raise BadRecord("behavior", "not one of logs.behaviors")
+        raise RecordError("behavior", "not one of logs.behaviors")
     return Behavior(_id(fields, "user_id", ckg.USER), _id(fields, "item_id", ckg.ITEM), kind, _timestamp(fields))
 
 
@@ -238,10 +238,10 @@ def _impression(fields: Fields, config: LogsConfig) -> Impression:
     fields.require("query")
     label = fields.number("label")
     if label not in (0, 1):
-        raise BadRecord("label", "not 0 or 1")
+        raise RecordError("label", "not 0 or 1")
     weight = fields.number("weight") if fields.has("weight") else 1.0
     if weight < 0 or math.isinf(weight):
-        raise BadRecord("weight", "is negative")
+        raise RecordError("weight", "is negative")
     return Impression(
         session_id=_id(fields, "session_id", ckg.SESSION),
         user_id=_id(fields, "user_id", ckg.USER),

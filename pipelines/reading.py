@@ -20,7 +20,7 @@ from kdcn_tf.errors import DataError
 from pipelines import logs
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.dead_letters import dead_letter
-from pipelines.fields import BadRecord
+from pipelines.fields import RecordError
 
 _PARQUET_MAGIC, _GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
 
@@ -37,7 +37,7 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
             magic = stream.read(4)
             stream.seek(0)
             rows = _parquet_rows(stream) if magic == _PARQUET_MAGIC else _text_lines(stream, magic[:2] == _GZIP_MAGIC)
-            for number, row in enumerate(rows, start=1):  # noqa: B007 (the error names the last line read)
+            for number, row in enumerate(rows, start=1):
                 yield number, row
     except (EOFError, zlib.error, pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: broken after line {number}: {error}") from None
@@ -70,7 +70,7 @@ class ParseRecords(CountingDoFn):
                 continue
             try:
                 record, unknown = logs.parse(self._stream, line, self._config)
-            except BadRecord as error:
+            except RecordError as error:
                 yield dead_letter(self._stream, path, number, error, "parse")
                 continue
             if unknown:
@@ -92,7 +92,7 @@ class ParseExtras(CountingDoFn):
                 continue
             try:
                 yield logs.parse_extra(line, *self._types), path, number
-            except BadRecord as error:
+            except RecordError as error:
                 yield dead_letter(self._stream, path, number, error, "parse")
 
 

@@ -1,0 +1,99 @@
+"""Builds CTR examples from raw logs and a knowledge graph dataset, as a Beam job.
+
+  kdcn build-ctr --raw RAW --ckg CKG --output CTR [Beam options such as --runner=...]
+  kdcn build-ctr --items=GLOB --behaviors=GLOB --impressions=GLOB --ckg CKG --output CTR
+
+Items and impressions are required. An example holds what was known before its impression; the split
+is by time. Arguments that aren't kdcn's go to Beam.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdcn_tf import command, manifest, options
+from kdcn_tf.config import Config
+from kdcn_tf.errors import DataError
+from pipelines import ctr, inputs, job, triples
+
+_SPLITS = (triples.TRAIN, triples.VALID, triples.TEST)
+_MOMENTS = "moments/"
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags()
+    inputs.define_flags(values, ctr.STREAMS, with_extra=False)
+    flags.DEFINE_string("ckg", None, "knowledge graph dataset whose ids the examples use", flag_values=values)
+    command.output_flags(values, "the examples")
+    return values
+
+
+def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
+    command.required(values, "ckg", "output")
+    source = inputs.from_flags(values, ctr.STREAMS)
+    source.require("items", "impressions")
+    config = command.resolve_config(values, source.suggested)
+    graph = manifest.read(values.ckg, manifest.CKG)
+    _check_times(config, graph)
+    manifest.prepare_output(values.output, values.overwrite)
+    results = job.run(
+        lambda pipeline: ctr.build(pipeline, source, graph, values.ckg, config, values.output),
+        directory=values.output, beam_arguments=beam_arguments, size=source.bytes(),
+    )  # fmt: skip
+    _finish(values.output, source, graph, config, results)
+
+
+def _check_times(config: Config, graph: manifest.Manifest) -> None:
+    train_end, _ = ctr.times(config)
+    cutoff = graph.info["time"]["train_end"]
+    if cutoff > train_end:
+        raise DataError(
+            f"the knowledge graph holds events up to {cutoff}, after time.train_end={train_end}: "
+            "it would leak what happened later into training; build it with the same cutoff"
+        )
+
+
+def _finish(
+    directory: str, source: inputs.Inputs, graph: manifest.Manifest, config: Config, results: job.Results
+) -> None:
+    counts = results.counts
+    splits = {name: sum(f.count for f in results.files.get(name, ())) for name in _SPLITS}
+    counts["used.impressions"] = sum(splits.values())
+    made = manifest.Manifest(
+        kind=manifest.CTR,
+        files={**dict.fromkeys(_SPLITS, ()), **results.files},
+        counts=counts,
+        id_map=graph.require_id_map(),
+        config=options.to_dict(config),
+        inputs={**source.fingerprints, manifest.CKG: graph.fingerprint()},
+        info=_info(config, results),
+    )
+    job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=triples.TRAIN)
+    job.log_counts("build-ctr", counts, source)
+    logging.info("build-ctr: examples %s", options.readable(splits))
+
+
+def _info(config: Config, results: job.Results) -> dict:
+    found = {k.removeprefix(_MOMENTS): v for k, v in sorted(results.facts.items()) if k.startswith(_MOMENTS)}
+    return {
+        "behaviors": list(config.logs.behaviors),
+        "max_behaviors": config.ctr.max_behaviors,
+        "max_query_keywords": config.ctr.max_query_keywords,
+        "max_title_keywords": config.ctr.max_title_keywords,
+        "max_categories": config.ctr.max_categories,
+        "dense": {
+            "names": list(found),
+            "mean": [mean for mean, _ in found.values()],
+            "std": [std for _, std in found.values()],
+        },
+        "time": {"train_end": config.time.train_end, "valid_end": config.time.valid_end},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run("build-ctr", __doc__ or "", _flags(), build, argv, pass_through=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Looking up names in the id map of a knowledge graph dataset, by joins: no worker holds the map."""
+
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+
+from kdcn_tf import files
+from kdcn_tf.manifest import Manifest
+from kdcn_tf.records import OOV_ID
+from pipelines.counting import COUNTS, GOOD, CountingDoFn
+
+
+class ReadIds(beam.PTransform):
+    """Id map files of some types -> (entity, id)."""
+
+    def __init__(self, directory: str, graph: Manifest, types: Iterable[str]):
+        super().__init__()
+        self._files = [
+            (files.join(directory, entry.name), name, entry.first)
+            for name in types
+            for entry in graph.files.get(f"entities/{name}", ())
+        ]
+
+    def expand(self, pipeline):
+        return (
+            pipeline
+            | "IdFiles" >> beam.Create(self._files)
+            | "OnePerWorker" >> beam.Reshuffle()
+            | "ReadKeys" >> beam.FlatMap(read_ids)
+        )
+
+
+def read_ids(file: tuple[str, str, int]) -> Iterator[tuple[str, int]]:
+    """(entity, id) of one id map file, given its path, entity type and first id."""
+    path, entity_type, first = file
+    with files.open_read(path) as stream:
+        for offset, line in enumerate(stream):
+            yield f"{entity_type}\t{line.decode().rstrip(chr(10))}", first + offset
+
+
+class _LookUp(CountingDoFn):
+    """(entity, its id and (owner, place) pairs) -> (owner, (place, id)); OOV_ID, counted, without id."""
+
+    def process(self, element):
+        name, values = element
+        found = next((value for value in values if isinstance(value, int)), OOV_ID)
+        for value in values:
+            if isinstance(value, int):
+                continue
+            if found == OOV_ID:
+                self.count(f"oov.{name.split(chr(9))[0]}")
+            owner, place = value
+            yield owner, (place, found)
+
+
+class ResolveNames(beam.PTransform):
+    """{"names": (owner, (entities, facts)), "ids": (entity, id)} -> outputs GOOD (owner, (ids, facts)), COUNTS.
+
+    An owner occurs once and has at least one entity. Ids come in the order of the entities.
+    """
+
+    def expand(self, inputs):
+        names = inputs["names"]
+        places = names | "Places" >> beam.FlatMap(_places)
+        found = (
+            (places, inputs["ids"])
+            | "WithIds" >> beam.Flatten()
+            | "PerName" >> beam.GroupByKey()
+            | "LookUp" >> beam.ParDo(_LookUp()).with_outputs(COUNTS, main=GOOD)
+        )
+        facts = names | "Facts" >> beam.Map(_facts)
+        resolved = (
+            (found[GOOD], facts)
+            | "WithFacts" >> beam.Flatten()
+            | "PerOwner" >> beam.GroupByKey()
+            | "Gather" >> beam.Map(_gather)
+        )
+        return {GOOD: resolved, COUNTS: found[COUNTS]}
+
+
+def _places(element):
+    owner, (entities, _) = element
+    return [(name, (owner, place)) for place, name in enumerate(entities)]
+
+
+def _facts(element):
+    owner, (_, facts) = element
+    return owner, (-1, facts)
+
+
+def _gather(element):
+    owner, values = element
+    placed = dict(values)
+    facts = placed.pop(-1)
+    return owner, ([placed[place] for place in range(len(placed))], facts)
