@@ -1,0 +1,46 @@
+# `make quickstart` and `make test` need a Python 3.10 to 3.12, pip and make; they create .venv themselves.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+ENVIRONMENT := .venv/.installed
+PRESET ?= default
+QUICKSTART := runs/quickstart
+MOVIES := runs/movies
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart movies test test-slow lint constraints clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(ENVIRONMENT): setup.py constraints.txt
+	@launch/environment.sh
+
+quickstart: $(ENVIRONMENT)  ## simulate logs and run the whole chain on a local cluster, into runs/quickstart
+	@rm -rf $(QUICKSTART)
+	$(BIN)/kdcn simulate --preset=quick --output=$(QUICKSTART)/raw
+	@launch/run_chain.sh $(QUICKSTART)/raw $(QUICKSTART) --preset=quick
+
+movies: $(ENVIRONMENT)  ## DATA=DIR: the whole chain on ReDial and MovieLens in DIR, into runs/movies; a rerun resumes
+	@if [[ -z "$(DATA)" ]]; then echo "make movies: DATA=DIR is needed; DIR holds redial/ and ml-latest-small/" >&2; exit 2; fi
+	@if [[ ! -e $(MOVIES)/raw/manifest.json ]]; then rm -rf $(MOVIES)/raw; \
+	  $(BIN)/kdcn import movies --redial="$(DATA)/redial" --movielens="$(DATA)/ml-latest-small" --output=$(MOVIES)/raw; fi
+	@launch/run_chain.sh $(MOVIES)/raw $(MOVIES) --preset=$(PRESET)
+
+test: $(ENVIRONMENT)  ## run the tests; TESTS="tests/kdcn_tf -k cross" picks some
+	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+
+test-slow: $(ENVIRONMENT)  ## run the tests that take minutes each
+	$(BIN)/python -m pytest -m slow $(TESTS)
+
+lint: $(ENVIRONMENT)  ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+constraints:  ## resolve constraints.txt anew from setup.py, for Python 3.10 to 3.12 at once
+	@launch/constraints.sh
+
+clean:  ## remove build products, caches and the output of quickstart and movies; .venv stays
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis $(QUICKSTART) $(MOVIES)
