@@ -67,7 +67,9 @@ def run(
         pass_through: unknown arguments go to `call` (Beam's options) instead of being an error.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname).1s %(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow's own chatter
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    # Each checkpoint makes TensorFlow warn about retracing; what matters comes as exceptions.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         arguments = list(sys.argv[1:] if argv is None else argv)
         rest = _parse(name, values, arguments, pass_through)

@@ -100,6 +100,16 @@ def dataset_of_file(
     return batches.map(lambda serialized: parse(serialized, spec, path)).prefetch(2)
 
 
+def read_file(path: tf.Tensor, spec: CtrSpec) -> Batch:
+    """All examples of one file at once, as `dataset_of_file` would batch them, in the file's order.
+
+    A file is bounded in size (`ctr.examples_per_file`). Inside a `tf.function`, a loop over slices of
+    these tensors is several times faster than a loop over a dataset, which autograph turns into a scan
+    that runs the training step inside tf.data.
+    """
+    return parse(tf.data.TFRecordDataset(path).batch(_WHOLE_FILE).get_single_element(), spec, path)
+
+
 def parse(serialized: tf.Tensor, spec: CtrSpec, path: tf.Tensor | str = "") -> Batch:
     """Features of serialized examples.
 

@@ -1,0 +1,123 @@
+"""Trains K-DCN on a CTR dataset.
+
+With --embeddings its entity table starts from an export; without, or with --set kdcn.pretrained=false,
+from random values. Alone it trains in this process; with TF_CONFIG set it takes its role in that
+parameter server cluster (launch/train_kdcn.sh starts a local one). The same command with the same
+--output goes on where an interrupted run stopped.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdcn_tf import command, files, manifest, options
+from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError
+
+NAME = "train-kdcn"
+BEST = "best"
+log = logging.getLogger(__name__)
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags()
+    flags.DEFINE_string("ctr", None, "CTR dataset, from build-ctr", flag_values=values)
+    flags.DEFINE_string("embeddings", None, "export to start from, from export-embeddings", flag_values=values)
+    command.output_flags(values, "the trained model")
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> None:
+    command.required(values, "ctr", "output")
+    ctr = manifest.read(values.ctr, manifest.CTR)
+    suggested = {"logs.behaviors": ctr.info["behaviors"]}
+    if values.embeddings:
+        suggested["encoder.dim"] = manifest.read(values.embeddings, manifest.EMBEDDINGS).info["dim"]
+    config = command.resolve_config(values, suggested)
+    if config.kdcn.pretrained and not values.embeddings:
+        raise ConfigError("--embeddings: is required, unless --set kdcn.pretrained=false")
+    from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+
+    scheduler = cluster.start()
+    _train(scheduler, config, ctr, values)
+
+
+def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
+    from kdcn_tf.training.checkpoints import Checkpoints, load_weights, open_run, save_weights
+    from kdcn_tf.training.finetune import Finetuning
+    from kdcn_tf.training.ledger import Ledger
+    from kdcn_tf.training.loop import run_epochs
+
+    output = values.output
+    open_run(output, config, values.overwrite)
+    run = Finetuning(scheduler, config, ctr, values.ctr)
+    ledger = Ledger([f.name for f in ctr.group("train")], config.finetune.epochs, config.finetune.seed)
+    network, table = run.optimizers[1], run.optimizers[0]
+    checkpoints = Checkpoints(output, ledger, model=run.model, network=network, table=table)
+    inputs = {manifest.CTR: ctr.fingerprint()}
+    if config.kdcn.pretrained:
+        inputs[manifest.EMBEDDINGS] = manifest.read(values.embeddings, manifest.EMBEDDINGS).fingerprint()
+    if checkpoints.restore():
+        log.info("resuming at epoch %d of %d", ledger.epoch + 1, ledger.epochs)
+    elif config.kdcn.pretrained:
+        log.info("entity table: %d pretrained rows", run.load_pretrained(values.embeddings))
+
+    best = files.join(output, BEST)
+    files.make_dirs(best)
+
+    def judge(epoch: int) -> dict:
+        figures = run.evaluate("valid")
+        if _is_best(figures, ledger.history):
+            save_weights(run.model, best)
+        return figures
+
+    run_epochs(
+        scheduler=scheduler,
+        ledger=ledger,
+        checkpoints=checkpoints,
+        train_file=run.train_file,
+        path_of=run.path_of,
+        end_of_epoch=judge,
+        should_stop=lambda history: _stale(history) >= config.finetune.patience,
+        seed=config.finetune.seed,
+        unit="examples",
+        checkpoint_every=config.finetune.checkpoint_every,
+    )
+    load_weights(run.model, best)
+    names = save_weights(run.model, output)
+    manifest.write(
+        output,
+        manifest.Manifest(
+            kind=manifest.KDCN_MODEL,
+            files={"weights": tuple(manifest.describe_file(output, name) for name in names)},
+            id_map=ctr.id_map,
+            config=options.to_dict(config),
+            inputs=inputs,
+            info={**ctr.info, "history": ledger.history},
+        ),
+    )
+
+
+def _score(figures: dict) -> float:
+    """What the best epoch is chosen by: validation AUC, or log loss where AUC is undefined."""
+    auc = figures["valid_auc"]
+    return auc if auc is not None else -figures["valid_log_loss"]
+
+
+def _is_best(figures: dict, history: list[dict]) -> bool:
+    return all(_score(figures) > _score(earlier) for earlier in history)
+
+
+def _stale(history: list[dict]) -> int:
+    """Epochs since the best one."""
+    scores = [_score(figures) for figures in history]
+    return len(scores) - 1 - scores.index(max(scores))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run(NAME, __doc__ or "", _flags(), _call, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Training of K-DCN on a CTR dataset."""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from kdcn_tf import files, losses, manifest, records
+from kdcn_tf.config import Config, from_dict
+from kdcn_tf.data import ctr as ctr_data
+from kdcn_tf.errors import DataError
+from kdcn_tf.export.embeddings import read_rows
+from kdcn_tf.manifest import Manifest
+from kdcn_tf.models.kdcn import KDCN, build_kdcn
+from kdcn_tf.training import metrics
+from kdcn_tf.training.checkpoints import load_weights
+from kdcn_tf.training.cluster import Scheduler
+from kdcn_tf.training.optimizers import Adam
+
+log = logging.getLogger(__name__)
+
+_PATH = tf.TensorSpec([], tf.string)
+_SEED = tf.TensorSpec([2], tf.int32)
+
+ASSIGN_ROWS = 65_536
+"""Pretrained rows sent to the servers at a time."""
+
+PREDICT_ROWS = 4096
+"""Examples scored at a time."""
+
+PREDICTED = (records.LABEL, records.WEIGHT, records.SESSION, records.SOURCE)
+"""What `predict` returns beside the logits."""
+
+
+class Finetuning:
+    """Model, optimizers and closures of one run, made in the scheduler's strategy.
+
+    Args:
+        scheduler: where the closures run.
+        config: resolved configuration.
+        ctr: manifest of the CTR dataset.
+        directory: of the CTR dataset.
+    """
+
+    def __init__(self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str):
+        self.scheduler, self.config, self.ctr, self._directory = scheduler, config, ctr, directory
+        self._spec = ctr_data.spec_of(ctr)
+        with scheduler.strategy.scope():
+            self.model = build_kdcn(config, ctr)
+            table = self.model.entities.table
+            tables = [] if config.kdcn.freeze_entities else [table]
+            entity_parts = {id(part) for part in getattr(table, "variables", [table])}
+            network = [w for w in self.model.trainable_weights if id(w) not in entity_parts]
+            self.optimizers = [
+                Adam(tables, config.finetune.entity_learning_rate),
+                Adam(network, config.finetune.learning_rate),
+            ]
+        self._kernels = [w for w in network if len(w.shape) == 2]
+        self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
+        self._predict = tf.function(self._predict_file, input_signature=[_PATH])
+
+    def path_of(self, name: str) -> str:
+        return files.join(self._directory, name)
+
+    def load_pretrained(self, directory: str) -> int:
+        """Writes the exported embeddings into the entity table; returns the rows written.
+
+        Raises:
+            DataError: the export has other ids or another dimension, or lacks a type that K-DCN needs.
+        """
+        exported = manifest.read(directory, manifest.EMBEDDINGS)
+        manifest.require_same_ids(exported, self.ctr)
+        if exported.info["dim"] != self.config.encoder.dim:
+            raise DataError(f"{directory}: dimension {exported.info['dim']}, encoder.dim is {self.config.encoder.dim}")
+        written = 0
+        for entity_type in self.model.entities.types:
+            for first, rows in read_rows(directory, exported, entity_type):
+                for start in range(0, len(rows), ASSIGN_ROWS):
+                    block = rows[start : start + ASSIGN_ROWS]
+                    self.model.entities.assign_rows(first + start, block)
+                    written += len(block)
+        return written
+
+    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Trains on one file; returns the sum of the losses and the number of examples."""
+        examples = ctr_data.read_file(path, self._spec)
+        rows = tf.size(examples[records.LABEL])
+        order = tf.argsort(tf.random.stateless_uniform([rows], seed))
+        size = self.config.finetune.batch_size
+        total = tf.constant(0.0)
+        for start in tf.range(0, rows, size):
+            batch = {key: tf.gather(column, order[start : start + size]) for key, column in examples.items()}
+            total += self.scheduler.strategy.run(self._step, args=(batch,))
+        return total, tf.cast(rows, tf.float32)
+
+    def _step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = self.model(batch, training=True)
+            loss = losses.log_loss(batch[records.LABEL], logits, batch[records.WEIGHT])
+            penalty = self.config.finetune.l2 * tf.add_n([tf.nn.l2_loss(k) for k in self._kernels])
+            total = loss + penalty
+        gradients = tape.gradient(total, [optimizer.trained for optimizer in self.optimizers])
+        for optimizer, own in zip(self.optimizers, gradients, strict=True):
+            optimizer.apply(own)
+        return tf.debugging.check_numerics(loss, "the loss is not a number") * tf.cast(tf.size(logits), tf.float32)
+
+    def _predict_file(self, path: tf.Tensor) -> dict[str, tf.Tensor]:
+        examples = ctr_data.read_file(path, self._spec)
+        return {"logits": logits_of(self.model, examples), **{key: examples[key] for key in PREDICTED}}
+
+    def predict(self, split: str) -> dict[str, np.ndarray]:
+        """Logits of a split and what to judge them by, in file order.
+
+        Returns:
+            "logits" and the features `PREDICTED`, each [n].
+        """
+        pending = [self.scheduler.schedule(self._predict, self.path_of(file.name)) for file in self.ctr.group(split)]
+        parts = [part.fetch() for part in pending]
+        return {key: np.concatenate([part[key] for part in parts]) for key in ("logits", *PREDICTED)}
+
+    def evaluate(self, split: str) -> dict[str, float | None]:
+        """AUC and log loss of a split."""
+        found = self.predict(split)
+        return {
+            f"{split}_auc": metrics.auc(found[records.LABEL], found["logits"]),
+            f"{split}_log_loss": metrics.log_loss(found[records.LABEL], found["logits"]),
+        }
+
+
+def logits_of(model: KDCN, examples: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Logits [n] of n examples, `PREDICT_ROWS` at a time; inside a `tf.function`."""
+    rows = tf.size(examples[records.LABEL])
+    parts = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None])
+    for start in tf.range(0, rows, PREDICT_ROWS):
+        batch = {key: column[start : start + PREDICT_ROWS] for key, column in examples.items()}
+        parts = parts.write(start // PREDICT_ROWS, model(batch, training=False))
+    return parts.concat()
+
+
+def load_model(directory: str) -> tuple[KDCN, Manifest]:
+    """A trained K-DCN from its directory, in this process.
+
+    Raises:
+        DataError: the directory holds no finished model.
+    """
+    found = manifest.read(directory, manifest.KDCN_MODEL)
+    model = build_kdcn(from_dict(found.config), found)
+    load_weights(model, directory)
+    return model, found

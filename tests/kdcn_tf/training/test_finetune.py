@@ -1,0 +1,130 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.ctr_data import ID_MAP, RANGES, write_ctr
+
+from kdcn_tf import files, manifest, records
+from kdcn_tf.cli import train_kdcn
+from kdcn_tf.export.embeddings import write_type
+from kdcn_tf.training.checkpoints import load_weights
+from kdcn_tf.training.finetune import load_model
+
+DIM = 8
+SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "finetune.batch_size=32",
+         "finetune.learning_rate=0.01", "finetune.entity_learning_rate=0.05", "finetune.patience=20"]  # fmt: skip
+
+
+def run(capsys, *flags, **values):
+    with pytest.raises(SystemExit) as exit_info:
+        train_kdcn.main([*flags, *(f"--{k}={v}" for k, v in values.items()), *(f"--set={text}" for text in SMALL)])
+    return exit_info.value.code, capsys.readouterr().err
+
+
+def write_embeddings(directory, id_map=ID_MAP, dim=DIM):
+    """Row of id i is [i, i + 1/8, i + 2/8, ...], so any value tells its place."""
+    directory.mkdir()
+
+    def encode(first, last):
+        yield (np.arange(first, last)[:, None] + np.arange(dim) / 8).astype(np.float32)
+
+    groups = {}
+    for name, (first, last) in RANGES.items():
+        middle = (first + last) // 2
+        groups[name] = write_type(str(directory), name, [(first, middle), (middle, last)], encode)
+    made = manifest.Manifest(manifest.EMBEDDINGS, groups, id_map=id_map, info={"dim": dim})
+    manifest.write(str(directory), made)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def ctr(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finetune") / "ctr"
+    write_ctr(directory, per_file=400)
+    return directory
+
+
+def test_pretrained_vectors_arrive_in_the_model(ctr, tmp_path, capsys):
+    embeddings = write_embeddings(tmp_path / "emb")
+    code, err = run(
+        capsys, "--set=kdcn.freeze_entities=true", "--set=finetune.epochs=1",
+        ctr=ctr, embeddings=embeddings, output=tmp_path / "model",
+    )  # fmt: skip
+    assert code == 0, err
+    model, _ = load_model(str(tmp_path / "model"))
+    for name in ("user", "item", "keyword"):
+        first, last = RANGES[name]
+        ids = tf.range(first, last, dtype=tf.int64)
+        vectors = tf.gather(model.entities.table, model.entities.rows_of(ids))
+        expected = np.arange(first, last)[:, None] + np.arange(DIM) / 8
+        np.testing.assert_array_equal(vectors, expected.astype(np.float32))
+
+
+def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
+    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", "--set=finetune.epochs=12",
+                    ctr=ctr, output=tmp_path / "model")  # fmt: skip
+    assert code == 0, err
+    found = manifest.read(str(tmp_path / "model"), manifest.KDCN_MODEL)
+    history = found.info["history"]
+    # The label's best AUC is 0.85 (0.8 against 0.1 click rate by parity); chance is 0.5.
+    assert max(figures["valid_auc"] for figures in history) > 0.6
+    assert history[-1]["loss"] < history[0]["loss"]
+    model, described = load_model(str(tmp_path / "model"))
+    again, _ = load_model(str(tmp_path / "model"))
+    assert described.info["behaviors"] == ["click", "cart", "favorite", "purchase"]
+    for weight, other in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+    load_weights(again, str(tmp_path / "model" / train_kdcn.BEST))
+    np.testing.assert_array_equal(again.entities.table, model.entities.table)
+
+
+def test_embeddings_of_other_ids_are_refused(ctr, tmp_path, capsys):
+    embeddings = write_embeddings(tmp_path / "emb", dataclasses.replace(ID_MAP, fingerprint="other-ids"))
+    code, err = run(capsys, ctr=ctr, embeddings=embeddings, output=tmp_path / "model")
+    assert code == 65
+    assert "other-ids" in err
+    assert "tiny-ids" in err
+
+
+def test_embeddings_cut_short_are_refused(ctr, tmp_path, capsys):
+    embeddings = write_embeddings(tmp_path / "emb")
+    entry = manifest.read(str(embeddings), manifest.EMBEDDINGS).group("item")[0]
+    path = files.join(str(embeddings), entry.name)
+    files.write_atomic(path, files.read_bytes(path)[:-1])
+    code, err = run(capsys, ctr=ctr, embeddings=embeddings, output=tmp_path / "model")
+    assert code == 65
+    assert entry.name in err
+
+
+def test_pretrained_needs_embeddings(ctr, tmp_path, capsys):
+    code, err = run(capsys, ctr=ctr, output=tmp_path / "model")
+    assert code == 2
+    assert "--embeddings" in err
+
+
+def test_a_corrupt_example_file_is_named(tmp_path, capsys):
+    write_ctr(tmp_path / "ctr", per_file=50)
+    path = tmp_path / "ctr" / "train-1.tfrecord"
+    content = bytearray(path.read_bytes())
+    content[200] ^= 0xFF  # same size, so that only TFRecord's own checksum can tell
+    path.write_bytes(bytes(content))
+    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", ctr=tmp_path / "ctr",
+                    output=tmp_path / "model")  # fmt: skip
+    assert code == 65
+    assert "train-1.tfrecord" in err
+
+
+def test_predictions_keep_the_order_of_the_files(ctr, tmp_path, capsys):
+    from kdcn_tf import config
+    from kdcn_tf.data.ctr import read_all
+    from kdcn_tf.training.cluster import InlineScheduler
+    from kdcn_tf.training.finetune import Finetuning
+
+    described = manifest.read(str(ctr), manifest.CTR)
+    settings = config.resolve(assignments=["encoder.dim=8", "kdcn.pretrained=false", *SMALL])
+    found = Finetuning(InlineScheduler(), settings, described, str(ctr)).predict("train")
+    raw = read_all(str(ctr), described, "train")
+    for key in (records.LABEL, records.SESSION, records.SOURCE):
+        np.testing.assert_array_equal(found[key], raw[key])
+    assert found["logits"].shape == (800,)
