@@ -1,6 +1,7 @@
 """Entity keys: how a name in the logs becomes a key in the graph, and its stable hash."""
 
 import hashlib
+import re
 
 from kdcn_tf import ckg
 
@@ -8,6 +9,7 @@ PRIVATE_TYPES = (ckg.USER, ckg.SESSION)
 """Types whose raw ids name people: the graph holds a pseudonym instead."""
 
 MAX_KEY_BYTES = 1024
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 def entity_key(entity_type: str, raw: str) -> str:
@@ -21,7 +23,7 @@ def entity_key(entity_type: str, raw: str) -> str:
         raise ValueError("is empty")
     if len(raw.encode()) > MAX_KEY_BYTES:
         raise ValueError(f"is longer than {MAX_KEY_BYTES} bytes")
-    if any(ord(c) < 32 or c in "\x7f\x85\u2028\u2029" for c in raw):
+    if _CONTROL.search(raw):
         raise ValueError("has a control character")
     if entity_type in PRIVATE_TYPES:
         return hashlib.blake2b(raw.encode(), digest_size=12, person=entity_type.encode()).hexdigest()

@@ -32,10 +32,12 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     config = command.resolve_config(values, source.suggested)
     graph.train_end(config)
     source.require("items")
+    beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, values.overwrite)
     results = job.run(
         lambda pipeline: graph.build(pipeline, source, config, values.output),
-        directory=values.output, beam_arguments=beam_arguments, size=source.bytes(),
+        directory=values.output,
+        beam_config=beam_config,
     )  # fmt: skip
     _finish(values.output, source, config, results)
 
@@ -65,9 +67,8 @@ def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.
     streams = [*source.only(graph.streams(config)), *(extra.stream for extra in source.extras)]
     job.finish(directory, results, made, config, [*streams, "triples"], needed=triples.TRAIN)
     job.log_counts("build-ckg", counts, source)
-    logging.info(
-        "build-ckg: %s entities, triples %s", f"{made.require_id_map().num_ids - 1:,}", options.readable(splits)
-    )
+    entity_count = made.require_id_map().num_ids - 1
+    logging.info("build-ckg: entities %s, triples %s", f"{entity_count:,}", job.readable(splits))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -36,10 +36,12 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     config = command.resolve_config(values, source.suggested)
     graph = manifest.read(values.ckg, manifest.CKG)
     _check_times(config, graph)
+    beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, values.overwrite)
     results = job.run(
         lambda pipeline: ctr.build(pipeline, source, graph, values.ckg, config, values.output),
-        directory=values.output, beam_arguments=beam_arguments, size=source.bytes(),
+        directory=values.output,
+        beam_config=beam_config,
     )  # fmt: skip
     _finish(values.output, source, graph, config, results)
 
@@ -71,7 +73,7 @@ def _finish(
     )
     job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=triples.TRAIN)
     job.log_counts("build-ctr", counts, source)
-    logging.info("build-ctr: examples %s", options.readable(splits))
+    logging.info("build-ctr: examples %s", job.readable(splits))
 
 
 def _info(config: Config, results: job.Results) -> dict:

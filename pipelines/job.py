@@ -3,8 +3,7 @@
 import json
 import logging
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from kdcn_tf import files, manifest, options
 from kdcn_tf.config import Config
-from kdcn_tf.errors import DataError
+from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.manifest import DataFile
 from pipelines import counting, dead_letters
 from pipelines.entities import type_order
@@ -23,7 +22,6 @@ _RESULTS = ".job.json"  # hidden, so that no glob of a dataset's files finds it
 # Measured on 2 cores: worker processes cost 2 s to start and code every element between stages, which
 # pays only for inputs that take minutes; a single process also shares one keyword dictionary.
 _MULTI_PROCESS_BYTES = 64 << 20
-_DATA_ERROR = re.compile(r"DataError: ([^\n\[]+?) ?(?:\[|\n|$)")
 
 
 @dataclass
@@ -46,10 +44,15 @@ class Results:
 
 
 def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
-    """The user's Beam options, with a local runner that fits the input where none is named."""
+    """The user's Beam options, with a local runner that fits the input where none is named.
+
+    Raises:
+        ConfigError: an argument that neither kdcn nor Beam knows.
+    """
     arguments = list(arguments)
     given = {argument.split("=")[0] for argument in arguments}
     if "--runner" not in given:
+        _refuse_unknown(arguments)
         # DirectRunner would first try to download another runner.
         arguments.append("--runner=FnApiRunner")
         if "--direct_running_mode" not in given and input_bytes > _MULTI_PROCESS_BYTES:
@@ -59,16 +62,22 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
     return PipelineOptions(arguments)
 
 
-def run(
-    build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_arguments: Sequence[str], size: int
-) -> Results:
+def _refuse_unknown(arguments: Sequence[str]) -> None:
+    """Beam drops what it doesn't know, typing errors too. Other runners bring options of their own."""
+    known = PipelineOptions().get_all_options()
+    for argument in arguments:
+        name = argument.split("=")[0]
+        if name.startswith("-") and name.lstrip("-").removeprefix("no_") not in known:
+            raise ConfigError(f"{name}: neither an option of this command nor of Beam")
+
+
+def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_config: PipelineOptions) -> Results:
     """Runs the pipeline that `build` makes.
 
     Args:
         build: adds the steps to a pipeline.
         directory: of the dataset; the file rows name files in it.
-        beam_arguments: Beam's options as the user gave them.
-        size: bytes of input.
+        beam_config: from `beam_options`.
 
     Raises:
         DataError: a step met data it can't go on with.
@@ -76,17 +85,22 @@ def run(
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     path = files.join(directory, _RESULTS)
     try:
-        with beam.Pipeline(options=beam_options(beam_arguments, size)) as pipeline:
+        with beam.Pipeline(options=beam_config) as pipeline:
             _collect(build(pipeline), directory, path)
     except Exception as error:
+        discard(directory)
         # Runners give a worker's exception back inside one of their own, as text.
-        found = _DATA_ERROR.search(str(error))
-        if found is None:
+        if "DataError: " not in str(error) and not isinstance(error, DataError):
             raise
-        raise DataError(found[1]) from None
+        raise DataError(_message(str(error))) from None
     body = json.loads(files.read_bytes(path))
     files.remove(path)
     return _results(body)
+
+
+def _message(text: str) -> str:
+    """What a step said, without what runners add before and after it."""
+    return text.split("DataError: ")[-1].split("\n")[0].split(" [while running")[0]
 
 
 def _collect(outputs: Outputs, directory: str, path: str) -> None:
@@ -152,23 +166,26 @@ def finish(
         if not results.files.get(needed):
             raise DataError(f"the input yields nothing for {needed!r}; counted: {results.counts}")
     except DataError:
-        discard(directory, results)
+        discard(directory)
         raise
     files.write_atomic(files.join(directory, manifest.CONFIG_FILE), options.to_yaml(config).encode())
     manifest.write(directory, made)
 
 
-def discard(directory: str, results: Results) -> None:
-    """Removes what a job wrote, except its dead letters."""
-    for group, parts in results.files.items():
-        if group != dead_letters.GROUP:
-            for entry in parts:
-                files.remove(files.join(directory, entry.name))
+def discard(directory: str) -> None:
+    """Removes what a job wrote to its fresh directory, except the dead letters."""
+    for path in (*files.match(files.join(directory, "*")), files.join(directory, _RESULTS)):
+        if not path[len(directory) :].lstrip("/").startswith(dead_letters.GROUP):
+            files.remove(path)
 
 
-def log_counts(command: str, counts: dict[str, int], inputs: Inputs) -> None:
-    """One line per stream, and dead letters and filtered records by reason."""
+def readable(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items())
+
+
+def log_counts(command: str, counts: Mapping[str, int], inputs: Inputs) -> None:
+    """One line per stream: what was read, used, filtered, put aside."""
     for stream in (*inputs.streams, *(extra.stream for extra in inputs.extras)):
-        mine = {n: v for n, v in counts.items() if n.split(".")[1:2] == [stream] and v}
+        mine = {name: number for name, number in sorted(counts.items()) if name.split(".")[1:2] == [stream] and number}
         if mine:
-            logging.info("%s: %s", command, ", ".join(f"{name} {value:,}" for name, value in sorted(mine.items())))
+            logging.info("%s: %s", command, readable(mine))
