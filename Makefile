@@ -7,6 +7,7 @@ PRESET ?= default
 QUICKSTART := runs/quickstart
 MOVIES := runs/movies
 TESTS ?=
+EXTRAS := training tests reports baselines
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart movies test test-slow lint constraints clean
@@ -39,8 +40,13 @@ lint: $(ENVIRONMENT)  ## check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-constraints:  ## resolve constraints.txt anew from setup.py, for Python 3.10 to 3.12 at once
-	@launch/constraints.sh
+constraints: $(ENVIRONMENT)  ## resolve constraints.txt anew from setup.py, for Python 3.10 to 3.12 at once
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(BIN)/python -m venv "$$scratch" && "$$scratch/bin/python" -m pip install --quiet uv && \
+	compile() { "$$scratch/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.10 \
+	  --no-annotate --custom-compile-command "make constraints" setup.py "$$@"; } && \
+	compile $(EXTRAS:%=--extra=%) --output-file constraints.txt && \
+	compile --extra=dataflow --output-file launch/dataflow_constraints.txt
 
 clean:  ## remove build products, caches and the output of quickstart and movies; .venv stays
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis $(QUICKSTART) $(MOVIES)

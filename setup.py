@@ -7,26 +7,33 @@ from setuptools import find_packages, setup
 
 VERSION = re.search(r"__version__ = \"(.+)\"", Path("kdcn_tf/__init__.py").read_text(encoding="utf-8"))[1]
 
-# Versions are pinned here only where another one is known not to work (WORKSPACE.md, Dependencies).
+# What floors 0 and 1 and the pipelines import. It is what a Beam worker installs from --setup_file, so no
+# TensorFlow: apache-beam[gcp] and TensorFlow 2.16 need different versions of protobuf.
 INSTALL = [
-    "tensorflow==2.16.2",
-    "tf-keras==2.16.0",
-    "tensorflow-recommenders==0.7.7",
-    "tensorflow-io==0.37.1",
+    "absl-py>=2.1",
     "apache-beam==2.77.0",
     "google-crc32c>=1.5",
-    "numpy==1.26.4",
-    "protobuf==4.25.9",
-    "pyarrow<26",
-    "absl-py>=2.1",
     "jieba>=0.42.1",
-    "rich>=13",
+    "numpy",
+    "protobuf",
+    "pyarrow",
     "pyyaml>=6",
-    # TensorBoard 2.16 and jieba import pkg_resources, which setuptools dropped later.
+    # jieba and TensorBoard 2.16 import pkg_resources, which setuptools dropped later.
     "setuptools<81",
 ]
 
+# Versions are pinned here only where another one is known not to work (WORKSPACE.md, Dependencies).
 EXTRAS = {
+    "training": [
+        "tensorflow==2.16.2",
+        "tf-keras==2.16.0",
+        "tensorflow-recommenders==0.7.7",
+        "tensorflow-io==0.37.1",
+        "numpy==1.26.4",
+        "protobuf==4.25.9",
+        "pyarrow<26",
+        "rich>=13",
+    ],
     "tests": [
         "pytest>=8",
         "pytest-timeout>=2.3",
@@ -39,6 +46,8 @@ EXTRAS = {
     ],
     "reports": ["matplotlib>=3.8", "jinja2>=3.1"],
     "baselines": ["scikit-learn>=1.4", "lightgbm>=4.3"],
+    # For the machine that submits to Dataflow, in an environment without "training".
+    "dataflow": ["apache-beam[gcp]==2.77.0"],
 }
 
 setup(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from kdcn_tf import __version__
-from kdcn_tf.errors import ConfigError
+from kdcn_tf.errors import ConfigError, UnavailableError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("pipelines.datasets.simulate", "simulate raw logs whose best possible AUC is known"),
@@ -68,11 +68,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         print(usage(), file=sys.stderr)
         sys.exit(ConfigError.exit_code)
     try:
-        module = module_of(first)
+        importlib.import_module(module_of(first)).main(arguments[1:])
     except ConfigError as error:
         print(f"kdcn: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    importlib.import_module(module).main(arguments[1:])
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        print(f"kdcn {first}: error: TensorFlow is not installed: pip install 'kdcn-tf[training]'", file=sys.stderr)
+        sys.exit(UnavailableError.exit_code)
     sys.exit(0)
 
 

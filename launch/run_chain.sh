@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The whole chain, from raw logs to a ranked answer:
+#
+#   launch/run_chain.sh RAW RUN_DIR [--preset=..., --config=..., --set ...]
+#
+# Writes RUN_DIR/{ckg,ckg_model,embeddings,ctr,kdcn,no_pretraining,evaluation,serving}. The flags go to every
+# step that has a configuration. A step whose output is finished is skipped, so the same command goes on after
+# an interruption; an unfinished training is resumed, other unfinished output is made anew. Training runs on
+# a local cluster of WORKERS workers and SERVERS parameter servers (2 and 2), or with the TF_CONFIG given.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+if [[ $# -lt 2 ]]; then
+    echo "usage: launch/run_chain.sh RAW RUN_DIR [--preset=..., --config=..., --set ...]" >&2
+    exit 2
+fi
+raw=${1%/} run=${2%/}
+flags=("${@:3}")
+kdcn=$(find_program kdcn)
+saved_model_cli=$(find_program saved_model_cli)
+times=()
+
+# Refuses to mix the outputs of two configurations in one directory.
+check_flags() {
+    local wanted="raw=$raw ${flags[*]-}"
+    mkdir -p "$run"
+    if [[ -e $run/chain.txt && $(<"$run/chain.txt") != "$wanted" ]]; then
+        echo "run_chain: error: $run holds a run of: $(<"$run/chain.txt"); name a fresh directory for: $wanted" >&2
+        exit 2
+    fi
+    printf '%s\n' "$wanted" >"$run/chain.txt"
+}
+
+finished() {
+    [[ -e $run/$1/manifest.json ]]
+}
+
+# step OUTPUT COMMAND...: runs a command that writes RUN_DIR/OUTPUT, unless it is finished.
+step() {
+    local output=$1 started=$SECONDS
+    shift
+    if finished "$output"; then
+        echo "== $output: already there"
+        return
+    fi
+    [[ $output == ckg_model || $output == kdcn || $output == no_pretraining ]] || rm -rf "${run:?}/$output"
+    echo "== $output"
+    "$@" --output="$run/$output"
+    times+=("$(printf '%-16s %5d s' "$output" $((SECONDS - started)))")
+}
+
+# The SavedModel must have the signatures that clients call.
+check_signatures() {
+    local shown name
+    shown=$("$saved_model_cli" show --dir "$1" --tag_set serve 2>/dev/null)
+    for name in serving_default predict rank; do
+        if [[ $shown != *"\"$name\""* ]]; then
+            echo "run_chain: error: $1 has no signature $name" >&2
+            exit 65
+        fi
+    done
+}
+
+latest_version() {
+    find "$run/serving" -mindepth 2 -maxdepth 2 -name saved_model.pb -printf '%h\n' 2>/dev/null | sort -V | tail -n 1
+}
+
+export_model() {
+    local started=$SECONDS
+    if [[ -n $(latest_version) ]]; then
+        echo "== serving: already there"
+        return
+    fi
+    echo "== serving"
+    "$kdcn" export-model --model="$run/kdcn" --ctr="$run/ctr" --ckg="$run/ckg" --output="$run/serving"
+    check_signatures "$(latest_version)"
+    times+=("$(printf '%-16s %5d s' serving $((SECONDS - started)))")
+}
+
+check_flags
+step ckg "$LAUNCH_DIR/build_ckg.sh" --raw="$raw" "${flags[@]}"
+step ckg_model "$LAUNCH_DIR/train_ckg.sh" --ckg="$run/ckg" "${flags[@]}"
+step embeddings "$kdcn" export-embeddings --model="$run/ckg_model" --ckg="$run/ckg"
+step ctr "$LAUNCH_DIR/build_ctr.sh" --raw="$raw" --ckg="$run/ckg" "${flags[@]}"
+step kdcn "$LAUNCH_DIR/train_kdcn.sh" --ctr="$run/ctr" --embeddings="$run/embeddings" "${flags[@]}"
+# The same network without the graph's knowledge: what pretraining is worth.
+step no_pretraining "$kdcn" train-kdcn --ctr="$run/ctr" "${flags[@]}" --set kdcn.pretrained=false
+step evaluation "$kdcn" evaluate --ctr="$run/ctr" --model=kdcn="$run/kdcn" \
+    --model=no_pretraining="$run/no_pretraining" --baseline=lr
+export_model
+
+echo "== wall-clock time"
+[[ ${#times[@]} -eq 0 ]] || printf '   %s\n' "${times[@]}"
+printf '   %-16s %5d s\n' total "$SECONDS"
+echo "== ranked example"
+"$kdcn" rank --model="$run/serving" --raw="$raw"
+echo "== metrics: $run/evaluation/metrics.json"
+echo "== SavedModel: $(latest_version)"
