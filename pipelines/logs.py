@@ -220,7 +220,10 @@ def _session(fields: Fields, config: LogsConfig) -> Session:
 
 def _spoken(fields: Fields) -> str:
     lines = []
-    for utterance in fields.value("utterances") or ():
+    utterances = fields.value("utterances") or []
+    if not isinstance(utterances, list):
+        raise RecordError("utterances", "not a list")
+    for utterance in utterances:
         if not isinstance(utterance, Mapping) or not isinstance(utterance.get("text"), str):
             raise RecordError("utterances", "expected objects with a text")
         lines.append(utterance["text"])

@@ -1,0 +1,216 @@
+"""The whole job on logs small enough to count by hand."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+from support.raw_logs import (
+    ITEMS,
+    SESSIONS,
+    USERS,
+    ids_of,
+    read_group,
+    read_triples,
+    run,
+    streams,
+    write_lines,
+    write_raw,
+)  # fmt: skip
+
+from kdcn_tf import keys, manifest, records
+from pipelines import build_ckg
+
+WHOLE = ("--set", "ckg.valid_fraction=0", "--set", "ckg.test_fraction=0")
+
+
+def built(raw, output, *arguments):
+    assert run(build_ckg.main, "--raw", raw, "--output", output, *arguments) == 0
+    return manifest.read(str(output), manifest.CKG, check_digests=True)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("graph")
+    raw = write_raw(directory / "raw", streams())
+    return directory / "ckg", built(raw, directory / "ckg", *WHOLE)
+
+
+def test_counts(graph):
+    """By hand.
+
+    Triples: users 3; i1 2 categories + seller + 2 of color=red + 3 keywords = 8; i2 2 + 1 + 6 + 3 = 12; q1 created,
+    seller, intention, 2 + 2 keywords = 7; q2 created, 1 keyword = 2: together 32. Twice: (color, has, color=red).
+    Rare: tag b 1; size=S and size=M 4; intention buy 3; keyword jacket 1: together 9.
+    """
+    _, made = graph
+    expected = {
+        "read.users": 2, "used.users": 2, "read.items": 2, "used.items": 2,
+        "read.sessions": 3, "used.sessions": 2, "filtered.sessions.after_train_end": 1,
+        "read.triples": 32, "filtered.triples.duplicate": 1, "filtered.triples.rare": 9, "used.triples": 22,
+        "rare.user_tag": 1, "rare.value": 2, "rare.property": 1, "rare.intention": 1, "rare.keyword": 1,
+    }  # fmt: skip
+    assert {name: number for name, number in made.counts.items() if number} == expected
+
+
+def test_id_ranges(graph):
+    _, made = graph
+    assert made.require_id_map().ranges == {
+        "user": (1, 3), "user_tag": (3, 4), "item": (4, 6), "category": (6, 9), "seller": (9, 10),
+        "property": (10, 11), "value": (11, 12), "session": (12, 14), "keyword": (14, 17),
+    }  # fmt: skip
+
+
+def test_triples_and_relations(graph):
+    directory, made = graph
+    names = {number: f"{kind}:{key}" for (kind, key), number in ids_of(directory, made).items()}
+    relations = made.require_id_map().relations
+    found = {(names[h], relations[r], names[t]) for h, r, t in read_triples(directory, made)}
+    u1, q1 = "user:" + keys.entity_key("user", "u1"), "session:" + keys.entity_key("session", "q1")
+    assert len(found) == 22
+    assert {(h, t) for h, r, t in found if r == "user.created.session"} >= {(u1, q1)}
+    assert {(h, t) for h, r, t in found if r == "item.belong_to.category"} == {
+        ("item:i1", "category:Sport"), ("item:i1", "category:Sport/Shoes"),
+        ("item:i2", "category:Sport"), ("item:i2", "category:Sport/Jackets"),
+    }  # fmt: skip
+    assert {(h, t) for h, r, t in found if r == "property.has.value"} == {("property:color", "value:color=red")}
+    assert made.info["relation_patterns"]["session.relate_to.seller"] == ["session", "relate_to", "seller"]
+
+
+def test_adjacency_is_that_of_the_triples(graph):
+    directory, made = graph
+    around = {}
+    for head, _, tail in read_triples(directory, made):
+        around.setdefault(head, set()).add(tail)
+        around.setdefault(tail, set()).add(head)
+    (block,) = read_group(directory, made, "adjacency")
+    stored = made.info["stored_neighbors"]
+    assert block[records.FIRST_ID] == [1]
+    for row, degree in enumerate(block[records.DEGREE]):
+        kept = block[records.NEIGHBORS][row * stored : (row + 1) * stored]
+        assert degree == len(around[row + 1])
+        assert {i for i in kept if i} == around[row + 1]
+
+
+def test_no_raw_user_or_session_id_is_written(graph):
+    directory, made = graph
+    for group in ("user", "session"):
+        for entry in made.group(f"entities/{group}"):
+            assert all(len(key) == 24 for key in (directory / entry.name).read_text().splitlines())
+
+
+def test_held_out_triples_are_not_in_the_adjacency(tmp_path):
+    raw = write_raw(tmp_path / "raw", streams())
+    made = built(raw, tmp_path / "ckg", "--set", "ckg.valid_fraction=0.3", "--set", "ckg.test_fraction=0.3")
+    parts = {split: read_triples(tmp_path / "ckg", made, split) for split in ("train", "valid", "test")}
+    assert sum(map(len, parts.values())) == 22
+    assert all(parts.values())
+    edges = {(min(h, t), max(h, t)) for h, _, t in parts["train"]}
+    (block,) = read_group(tmp_path / "ckg", made, "adjacency")
+    assert sum(block[records.DEGREE]) == 2 * len(edges)
+
+
+def test_reordered_and_split_input_gives_identical_files(tmp_path):
+    rows = streams(items=[*ITEMS, ITEMS[0] | {"title": "another title"}])
+    raw = write_raw(tmp_path / "raw", rows)
+    globs = []
+    for name in ("users", "items", "sessions"):
+        mixed = random.Random(5).sample(rows[name], len(rows[name]))
+        write_lines(tmp_path / f"{name}-1.jsonl", mixed[:1])
+        write_lines(tmp_path / f"{name}-2.jsonl", mixed[1:])
+        globs.append(f"--{name}={tmp_path}/{name}-*.jsonl")
+    first = built(raw, tmp_path / "a", "--set", "ckg.ids_per_file=3")
+    code = run(build_ckg.main, *globs, "--output", tmp_path / "b", "--set", "time.train_end=50",
+               "--set", "ckg.ids_per_file=3", "--direct_num_workers=2")  # fmt: skip
+    assert code == 0
+    second = manifest.read(str(tmp_path / "b"), manifest.CKG, check_digests=True)
+    assert (first.files, first.counts, first.id_map) == (second.files, second.counts, second.id_map)
+    assert first.counts["filtered.items.duplicate"] == 1
+
+
+def test_extra_triples_and_interactions_need_known_items(tmp_path, capsys):
+    behaviors = [
+        {"user_id": "u1", "item_id": "i1", "behavior": "click", "timestamp": 5},
+        {"user_id": "u1", "item_id": "nowhere", "behavior": "click", "timestamp": 5},
+        {"user_id": "u1", "item_id": "i1", "behavior": "click", "timestamp": 500},
+    ]
+    extra = ["i1\tdirector\tAnn", "nowhere\tdirector\tAnn", "i2\tdirector", "i2\tgenre\tNoir"]
+    raw = write_raw(tmp_path / "raw", streams(behaviors=behaviors), extra)
+    made = built(raw, tmp_path / "ckg", *WHOLE, "--set", "ckg.interactions=true", "--set", "logs.max_bad_share=0.5")
+    counts = made.counts
+    assert (counts["read.behaviors"], counts["used.behaviors"], counts["dead.behaviors"]) == (3, 1, 1)
+    assert counts["filtered.behaviors.after_train_end"] == 1
+    assert (counts["read.extra/db"], counts["used.extra/db"], counts["dead.extra/db"]) == (4, 2, 2)
+    (entry,) = made.group("dead_letters")
+    letters = [json.loads(line) for line in (tmp_path / "ckg" / entry.name).read_text().splitlines()]
+    found = {(letter["file"].rsplit("/")[-1], letter["line"], letter["field"], letter["reason"]) for letter in letters}
+    assert found == {
+        ("behaviors.jsonl", 2, "tail", "unknown item"),
+        ("db.tsv", 2, "head", "unknown item"),
+        ("db.tsv", 3, "", "2 columns, expected head, relation, tail"),
+    }
+    relations = made.require_id_map().relations
+    assert relations[-3:] == ("user.interacted.item", "item.director.concept", "item.genre.concept")
+    assert made.require_id_map().ranges["concept"][1] == made.require_id_map().num_ids
+
+
+def test_too_many_bad_records_fail_and_leave_the_dead_letters(tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", streams(users=[*USERS, "{", '{"user_id": 1.5}']))
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "ckg") == 65
+    assert "users: 2 of 4 records are bad, more than logs.max_bad_share=0.01; see" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "ckg").iterdir()] == ["dead_letters-00000-of-00001.jsonl"]
+
+
+def test_name_mode_shares_relations(tmp_path):
+    raw = write_raw(tmp_path / "raw", streams())
+    made = built(raw, tmp_path / "ckg", "--set", "ckg.relation_mode=name")
+    assert made.require_id_map().relations == ("has", "belong_to", "created", "relate_to")
+    assert ["property", "has", "value"] in made.info["relation_patterns"]["has"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--output={tmp}/out"], 2, "--raw: is required"),
+        (["--raw={tmp}/raw"], 2, "--output: is required"),
+        (["--raw={tmp}/raw", "--items=x", "--output={tmp}/out"], 2, "--raw: not together with --items"),
+        (["--items={tmp}/items.jsonl", "--output={tmp}/out"], 2, "--set time.train_end="),
+        (["--items={tmp}/no*", "--output={tmp}/out"], 65, "--items: no file matches"),
+        (["--items={tmp}/empty", "--output={tmp}/out"], 65, "empty: the file is empty"),
+        (["--users={tmp}/items.jsonl", "--set=time.train_end=1", "--output={tmp}/out"], 65, "items: the input"),
+        (["--raw={tmp}/nothing", "--output={tmp}/out"], 65, "not a finished raw dataset"),
+        (["--raw={tmp}/raw", "--output={tmp}/out", "--mistyped=1"], 2, "--mistyped: neither"),
+        (["--raw={tmp}/raw", "--output={tmp}/raw"], 2, "not empty"),
+        (["--raw={tmp}/raw", "--extra_triples=x", "--output={tmp}/out"], 2, "expected GLOB:HEAD_TYPE:TAIL_TYPE"),
+        (["--raw={tmp}/raw", "--extra_triples={tmp}/*l:a:B/c", "--output={tmp}/out"], 2, "isn't an entity type"),
+    ],
+)  # fmt: skip
+def test_wrong_input_has_a_message_and_an_exit_code(tmp_path, capsys, arguments, code, message):
+    write_raw(tmp_path / "raw", streams())
+    write_lines(tmp_path / "items.jsonl", ITEMS)
+    (tmp_path / "empty").touch()
+    assert run(build_ckg.main, *(argument.format(tmp=tmp_path) for argument in arguments)) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_graph_without_training_triples_is_refused(tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", streams(users=USERS[:1], items=ITEMS[:1], sessions=SESSIONS[2:]))
+    held_out = ("--set=ckg.valid_fraction=0.9999", "--set=ckg.test_fraction=0")
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "ckg", *held_out) == 65
+    assert "the input yields nothing for 'train'" in capsys.readouterr().err
+
+
+def test_exit_code_of_the_process(tmp_path):
+    command = [sys.executable, "-m", "pipelines.build_ckg", "--raw", str(tmp_path), "--output", str(tmp_path / "o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 65
+    assert "manifest.json: no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_changed_raw_file_is_refused(tmp_path, capsys):
+    raw = write_raw(tmp_path / "raw", streams())
+    write_lines(raw / "items.jsonl", ITEMS[:1])
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "ckg") == 65
+    assert "items.jsonl" in capsys.readouterr().err
