@@ -19,8 +19,8 @@ MANIFEST = "manifest.json"
 CONFIG_FILE = "config.yaml"
 FORMAT = 1
 
-RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, SERVING = (
-    "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "serving",
+RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING = (
+    "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "evaluation", "serving",
 )  # fmt: skip
 """Kinds of dataset directory."""
 

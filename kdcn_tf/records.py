@@ -47,6 +47,11 @@ TITLE_KEYWORDS = "title_keywords"  # int64 [<= N]
 CATEGORIES = "categories"  # int64 [<= C], from the top level down
 DENSE = "dense"  # float [D], raw; the model transforms (moments in the manifest's info["dense"])
 
+# Requests to the served model: the features above, with entity keys (`kdcn_tf.keys`) as bytes in place of
+# ids, and these two in place of USER and ITEM. "" pads lists.
+USER_ID = "user_id"  # bytes [1], keys.entity_key("user", <id in the logs>): the pseudonym
+ITEM_ID = "item_id"  # bytes [1]
+
 
 def behavior_key(kind: str) -> str:
     """Feature of the items of one behaviour kind, latest first: int64 [<= L]."""

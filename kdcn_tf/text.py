@@ -44,6 +44,13 @@ def keywords(text: str, limit: int) -> list[str]:
     return unique(_words(text.lower()), limit)
 
 
+def given_keywords(value: str | Iterable[str] | None, limit: int) -> list[str]:
+    """Keywords of a field that holds a text, from which they are cut, or a list of them."""
+    if isinstance(value, str):
+        return keywords(value, limit)
+    return unique(filter(None, (word.strip().lower() for word in value or ())), limit)
+
+
 def unique(words: Iterable[str], limit: int) -> list[str]:
     """The first `limit` distinct words, in order."""
     found: dict[str, None] = {}

@@ -157,10 +157,8 @@ def _timestamp(fields: Fields) -> float:
 def _keywords(fields: Fields, name: str, limit: int) -> tuple[str, ...]:
     """Keywords given as a list; those of a text are cut from it."""
     value = fields.value(name)
-    if isinstance(value, str):
-        return tuple(text.keywords(value, limit))
-    words = (word.strip().lower() for word in fields.texts(name))
-    return tuple(_check_key(name, ckg.KEYWORD, word) for word in text.unique(filter(None, words), limit))
+    found = text.given_keywords(value if isinstance(value, str) else fields.texts(name), limit)
+    return tuple(_check_key(name, ckg.KEYWORD, word) for word in found)
 
 
 def _user(fields: Fields, config: LogsConfig) -> User:

@@ -23,7 +23,8 @@ def random_example(rng: np.random.Generator, session: int, split: str) -> bytes:
 
     def some(entity_type: str, limit: int) -> list[int]:
         ids = rng.integers(*RANGES[entity_type], size=rng.integers(0, limit + 1)).tolist()
-        return [i if rng.random() > 0.1 else records.OOV_ID for i in ids]
+        # build-ctr leaves out unknown keywords and categories, but not unknown items.
+        return [records.OOV_ID if entity_type == "item" and rng.random() < 0.1 else i for i in ids]
 
     user, item = int(rng.integers(*RANGES["user"])), int(rng.integers(*RANGES["item"]))
     clicked = rng.random() < (0.8 if (user - item) % 2 == 0 else 0.1)
@@ -52,3 +53,23 @@ def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, see
         groups[split] = tuple(entries)
     manifest.write(str(directory), manifest.Manifest(manifest.CTR, groups, id_map=ID_MAP, info=INFO))
     return manifest.read(str(directory), manifest.CTR)
+
+
+def write_keys(directory: Path) -> manifest.Manifest:
+    """The id map of that dataset as a CKG dataset without triples; the users' keys fill two files."""
+    directory.mkdir(parents=True)
+    groups = {}
+    for name, (first, last) in RANGES.items():
+        cuts = [first, (first + last) // 2, last] if name == "user" else [first, last]
+        entries = []
+        for low, high in zip(cuts, cuts[1:], strict=False):
+            file = f"{name}-{low}.txt"
+            (directory / file).write_text("".join(f"{key_of(name, i)}\n" for i in range(low, high)))
+            entries.append(manifest.describe_file(str(directory), file, high - low, low))
+        groups[f"entities/{name}"] = tuple(entries)
+    manifest.write(str(directory), manifest.Manifest(manifest.CKG, groups, id_map=ID_MAP))
+    return manifest.read(str(directory), manifest.CKG)
+
+
+def key_of(entity_type: str, entity_id: int) -> str:
+    return f"{entity_type} №{entity_id}"

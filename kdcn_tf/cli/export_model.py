@@ -1,0 +1,50 @@
+"""Writes a trained K-DCN as the next version of a SavedModel for TF Serving.
+
+OUTPUT/<version>/ has the signatures serving_default (serialized tf.Examples), predict (named tensors)
+and rank (many candidates in one context), all of entity keys as strings. A user's key is its pseudonym,
+kdcn_tf.keys.entity_key("user", id), which the client computes. The version gets its number only after
+it has scored held-out requests of the CTR dataset as the trained model does.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from absl import flags
+
+from kdcn_tf import command, manifest
+
+NAME = "export-model"
+log = logging.getLogger(__name__)
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags(with_config=False)
+    flags.DEFINE_string("model", None, "trained model, from train-kdcn", flag_values=values)
+    flags.DEFINE_string("ctr", None, "CTR dataset, for held-out requests", flag_values=values)
+    flags.DEFINE_string("ckg", None, "knowledge graph dataset, for the entity keys", flag_values=values)
+    flags.DEFINE_string("output", None, "serving directory; may hold earlier versions", flag_values=values)
+    flags.DEFINE_integer("version", None, "version number; the next by default", 1, flag_values=values)
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> None:
+    command.required(values, "model", "ctr", "ckg", "output")
+    ctr = manifest.read(values.ctr, manifest.CTR)
+    graph = manifest.read(values.ckg, manifest.CKG)
+    from kdcn_tf.export.serving import export
+    from kdcn_tf.training.finetune import load_model
+
+    model, trained = load_model(values.model)
+    path = export(
+        model=model, trained=trained, ctr_directory=values.ctr, ctr=ctr, ckg_directory=values.ckg, graph=graph,
+        directory=values.output, version=values.version,
+    )  # fmt: skip
+    print(path)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run(NAME, __doc__ or "", _flags(), _call, argv)
+
+
+if __name__ == "__main__":
+    main()
