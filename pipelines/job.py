@@ -64,7 +64,7 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:
     """Beam drops what it doesn't know, typing errors too. Other runners bring options of their own."""
-    known = PipelineOptions().get_all_options()
+    known = PipelineOptions([]).get_all_options()
     for argument in arguments:
         name = argument.split("=")[0]
         if name.startswith("-") and name.lstrip("-").removeprefix("no_") not in known:
