@@ -122,7 +122,8 @@ def test_reordered_and_split_input_gives_identical_files(tmp_path):
         globs.append(f"--{name}={tmp_path}/{name}-*.jsonl")
     first = built(raw, tmp_path / "a", "--set", "ckg.ids_per_file=3")
     code = run(build_ckg.main, *globs, "--output", tmp_path / "b", "--set", "time.train_end=50",
-               "--set", "ckg.ids_per_file=3", "--direct_running_mode=multi_processing", "--direct_num_workers=2")  # fmt: skip
+               "--set", "ckg.ids_per_file=3", "--direct_running_mode=multi_processing",
+               "--direct_num_workers=2")  # fmt: skip
     assert code == 0
     second = manifest.read(str(tmp_path / "b"), manifest.CKG, check_digests=True)
     assert (first.files, first.counts, first.id_map) == (second.files, second.counts, second.id_map)

@@ -1,5 +1,6 @@
 """Small CTR datasets, written as the pipelines write them."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def write_keys(directory: Path) -> manifest.Manifest:
     for name, (first, last) in RANGES.items():
         cuts = [first, (first + last) // 2, last] if name == "user" else [first, last]
         entries = []
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in itertools.pairwise(cuts):
             file = f"{name}-{low}.txt"
             (directory / file).write_text("".join(f"{key_of(name, i)}\n" for i in range(low, high)))
             entries.append(manifest.describe_file(str(directory), file, high - low, low))

@@ -69,7 +69,7 @@ def test_next_version_gets_the_next_number_and_an_existing_one_is_refused(export
     parts, _ = exported
     parts = {**parts, "directory": str(tmp_path)}
     (tmp_path / "7").mkdir()
-    with pytest.raises(ConfigError, match="7: this version exists"):
+    with pytest.raises(ConfigError, match=r"7: this version exists"):
         serving.export(**parts, version=7)
     assert serving.export(**parts).endswith("/8")
 
@@ -78,7 +78,7 @@ def test_other_ids_are_refused(exported):
     parts, _ = exported
     other = ctr_data.ID_MAP.__class__(ctr_data.RANGES, ("has",), "other-ids")
     foreign = manifest.Manifest(manifest.CKG, parts["graph"].files, id_map=other)
-    with pytest.raises(DataError, match="tiny-ids.*other-ids"):
+    with pytest.raises(DataError, match=r"tiny-ids.*other-ids"):
         serving.export(**{**parts, "graph": foreign})
 
 
@@ -100,7 +100,7 @@ def test_failed_export_leaves_nothing_behind(exported, tmp_path):
     keys = tmp_path / "ckg"
     graph = ctr_data.write_keys(keys)
     (keys / "item-31.txt").write_text("one key\n")
-    with pytest.raises(DataError, match="item-31.txt: 1 keys"):
+    with pytest.raises(DataError, match=r"item-31.txt: 1 keys"):
         serving.export(**{**parts, "graph": graph, "ckg_directory": str(keys), "directory": str(tmp_path / "served")})
     assert list((tmp_path / "served").iterdir()) == []
 

@@ -43,7 +43,7 @@ def test_tables_are_spread_over_the_servers(on_cluster):
     # 801 rows over 2 servers: 401 and 400.
     for name, columns in (("entities", 2), ("moments", 2), ("neighbors", 5)):
         devices, shapes = zip(*on_cluster[name], strict=True)
-        assert [shape for shape in shapes] == [[401, columns], [400, columns]], name
+        assert list(shapes) == [[401, columns], [400, columns]], name
         assert sorted(d.split("/task:")[1][0] for d in devices) == ["0", "1"], devices
         assert all("/job:ps/" in d for d in devices)
 
