@@ -42,6 +42,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file_format) -> None:
     from kdcn_tf.config import from_dict
+    from kdcn_tf.data.entities import read_keys, spans_of
     from kdcn_tf.export import embeddings
     from kdcn_tf.training import cluster
     from kdcn_tf.training.checkpoints import load_weights
@@ -54,10 +55,10 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file
     encode = run.encoded if vectors == "gcn" else run.table_rows
     groups = {}
     for entity_type in types:
-        groups[entity_type] = embeddings.write_type(output, entity_type, embeddings.spans_of(ckg, entity_type), encode)
+        groups[entity_type] = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
         if file_format == embeddings.PARQUET:
             groups[f"parquet/{entity_type}"] = tuple(
-                embeddings.write_parquet(output, entity_type, entry, embeddings.read_keys(ckg_directory, source))
+                embeddings.write_parquet(output, entity_type, entry, read_keys(ckg_directory, source))
                 for entry, source in zip(groups[entity_type], ckg.group(f"entities/{entity_type}"), strict=True)
             )
     files.write_atomic(files.join(output, manifest.CONFIG_FILE), options.to_yaml(config).encode())

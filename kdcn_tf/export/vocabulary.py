@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from kdcn_tf import files
 from kdcn_tf.ckg import PAD_ID
+from kdcn_tf.data.entities import ENTITIES, read_keys
 from kdcn_tf.errors import DataError
-from kdcn_tf.export.embeddings import ENTITIES, read_keys
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.records import OOV_ID
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from kdcn_tf import files, losses, manifest, records
 from kdcn_tf.config import Config, from_dict
 from kdcn_tf.data import ctr as ctr_data
+from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError
-from kdcn_tf.export.embeddings import read_rows
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.kdcn import KDCN, build_kdcn
 from kdcn_tf.training import metrics

@@ -5,8 +5,8 @@ from support.ckg_data import write_ckg
 
 from kdcn_tf import config, manifest
 from kdcn_tf.cli import export_embeddings, train_ckg
+from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError
-from kdcn_tf.export.embeddings import read_rows
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import InlineScheduler
 from kdcn_tf.training.pretrain import Pretraining

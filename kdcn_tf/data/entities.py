@@ -1,0 +1,57 @@
+"""Keys and exported embeddings of entities, from the files of a CKG dataset and of an export."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+
+from kdcn_tf import files
+from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.manifest import DataFile, Manifest
+
+ENTITIES = "entities/"
+
+
+def spans_of(ckg: Manifest, entity_type: str) -> list[tuple[int, int]]:
+    """Id ranges of the id map files of a type, as [first, last).
+
+    Raises:
+        ConfigError: the graph has no such type.
+    """
+    known = sorted(name.removeprefix(ENTITIES) for name in ckg.files if name.startswith(ENTITIES))
+    if entity_type not in known:
+        raise ConfigError(f"--types: no entity type {entity_type!r} in the graph; it has: {', '.join(known)}")
+    return [(f.first, f.first + f.count) for f in ckg.group(ENTITIES + entity_type)]
+
+
+def read_keys(ckg_directory: str, file: DataFile) -> list[str]:
+    """Keys of one id map file, in id order.
+
+    Raises:
+        DataError: not as many lines as the manifest says.
+    """
+    path = files.join(ckg_directory, file.name)
+    keys = files.read_bytes(path).decode().splitlines()
+    if len(keys) != file.count:
+        raise DataError(f"{path}: {len(keys)} keys, but the manifest says {file.count}")
+    return keys
+
+
+def read_rows(directory: str, embeddings: Manifest, entity_type: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Exported rows of a type, file by file.
+
+    Yields:
+        First id and float32 [rows, d].
+
+    Raises:
+        DataError: a file isn't the array that the manifest describes.
+    """
+    for entry in embeddings.group(entity_type):
+        path = files.join(directory, entry.name)
+        try:
+            rows = np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False)
+        except ValueError as error:
+            raise DataError(f"{path}: not an npy array: {error}") from None
+        if rows.shape != (entry.count, embeddings.info["dim"]):
+            raise DataError(f"{path}: shape {rows.shape}, expected {(entry.count, embeddings.info['dim'])}")
+        yield entry.first, rows
