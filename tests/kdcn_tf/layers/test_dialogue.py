@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
+
+LN3 = np.log(3.0)
+
+
+def interaction_of(layer, vectors, mask, weights):
+    vectors, mask = tf.constant(vectors, tf.float32), tf.constant(mask, tf.float32)
+    layer.build([vectors.shape, mask.shape])
+    layer.set_weights([np.array(weight) for weight in weights])  # each as M transposed: row vectors times it
+    return layer((vectors, mask)).numpy()
+
+
+def test_equations_6_to_8_with_two_heads():
+    # w_1 = [1, 0], w_2 = [0, 1], a third place of padding. M_a w_i = w_i; M_b w_1 = [0, ln 3], M_b w_2 = [ln 3, 0];
+    # W_v w_1 = [4, 8], W_v w_2 = [0, 16]. Head 1 works on the first numbers, head 2 on the second ones.
+    # Equation 6: head 1, i = 1: exp(1 * 0) = 1 and exp(1 * ln 3) = 3, so 1/4 and 3/4; i = 2: exp(0), so 1/2 and 1/2.
+    #             head 2, i = 1: 1/2 and 1/2; i = 2: exp(1 * ln 3) = 3 and exp(1 * 0) = 1, so 3/4 and 1/4.
+    # Equation 7: w~_1 = [4/4 + 0, 8/2 + 16/2] = [1, 12]; w~_2 = [4/2 + 0, 8 * 3/4 + 16/4] = [2, 10].
+    # Equation 8: one after the other; the padding's own place is zeros.
+    weights = [np.eye(2), [[0.0, LN3], [LN3, 0.0]], [[4.0, 8.0], [0.0, 16.0]]]
+    got = interaction_of(DialogueInteraction(2), [[[1, 0], [0, 1], [9, 9]]], [[1, 1, 0]], weights)
+    np.testing.assert_allclose(got, [[1.0, 12.0, 2.0, 10.0, 0.0, 0.0]], rtol=1e-5)
+
+
+def test_scale_divides_by_the_root_of_a_heads_size():
+    # d = 4, one head: sqrt(4) = 2. Score of w_1 with itself 2 ln 3, scaled ln 3; with w_2 0: 3/4 and 1/4. W_v = I.
+    weights = [np.eye(4), 2 * LN3 * np.eye(4), np.eye(4)]
+    got = interaction_of(DialogueInteraction(1, scale=True), [np.eye(4)[:2]], [[1, 1]], weights)
+    np.testing.assert_allclose(got, [[0.75, 0.25, 0.0, 0.0, 0.25, 0.75, 0.0, 0.0]], rtol=1e-5)
+
+
+def test_softmax_ignores_what_is_masked_and_does_not_overflow():
+    # Equal scores of 1000 share; a masked 5000 counts for nothing; without any place there are no weights.
+    scores = tf.constant([[1000.0, 1000.0, 5000.0], [1.0, 2.0, 3.0]])
+    got = masked_softmax(scores, tf.constant([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(got, [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+
+
+def test_heads_have_to_divide_the_embedding_size():
+    with pytest.raises(ValueError, match="3 heads don't divide the embedding size 8"):
+        DialogueInteraction(3).build([[None, 2, 8], [None, 2]])

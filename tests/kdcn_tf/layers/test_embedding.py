@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.distribute.sharded_variable import ShardedVariable
+
+from kdcn_tf.layers.embedding import EntityEmbedding, normalized
+
+# Rows: 0 PAD, 1 OOV, 2-3 the users 5-6, 4-6 the items 1-3. Id 4 lies between the ranges.
+RANGES = {"user": (5, 7), "item": (1, 4)}
+IDS, ROWS = [0, -1, 4, 5, 6, 7, 1, 3], [0, 1, 1, 2, 3, 1, 4, 6]
+
+
+@pytest.fixture
+def layer():
+    """Row r of the table is [r + 90, -r]."""
+    made = EntityEmbedding(RANGES, 2)
+    made.build()
+    made.set_weights([np.stack([np.arange(7.0) + 90, -np.arange(7.0)], axis=1)])
+    return made
+
+
+def test_rows_of_ids(layer):
+    assert layer.num_rows == 7
+    np.testing.assert_array_equal(layer.rows_of(tf.constant(IDS, tf.int64)), ROWS)
+    assert [layer.row_of(i) for i in IDS] == ROWS
+
+
+def test_lookup_keeps_shapes_and_padding_reads_as_zeros(layer):
+    # Item 3 is row 6, user 5 row 2, item 1 row 4; id 9 is unknown: row 1.
+    first, second = layer([tf.constant([[3, 0], [9, 3]], tf.int64), tf.constant([5, 1, 0], tf.int64)])
+    np.testing.assert_array_equal(first, [[[96.0, -6.0], [0.0, 0.0]], [[91.0, -1.0], [96.0, -6.0]]])
+    np.testing.assert_array_equal(second, [[92.0, -2.0], [94.0, -4.0], [0.0, 0.0]])
+
+
+def test_gradient_has_one_slice_for_each_distinct_row(layer):
+    # Item 3 occurs three times, in both inputs: its slice is 3, not three slices. PAD's slice is 0.
+    with tf.GradientTape() as tape:
+        first, second = layer([tf.constant([[3, 0], [3, 1]], tf.int64), tf.constant([3], tf.int64)])
+        total = tf.reduce_sum(first) + tf.reduce_sum(second)
+    slices = tape.gradient(total, layer.table)
+    assert isinstance(slices, tf.IndexedSlices)
+    got = {int(row): value.tolist() for row, value in zip(slices.indices, slices.values.numpy(), strict=True)}
+    assert got == {6: [3.0, 3.0], 0: [0.0, 0.0], 4: [1.0, 1.0]}
+    assert len(slices.indices) == 3
+
+
+def test_normalized():
+    # [1, 5]: mean 3, variance (4 + 4) / 2 = 4: [-2 / 2, 2 / 2]. A constant vector has no direction: zeros.
+    np.testing.assert_allclose(normalized(tf.constant([[1.0, 5.0], [7.0, 7.0]])), [[-1.0, 1.0], [0.0, 0.0]], atol=1e-5)
+
+
+def test_normalize_leaves_padding_at_zero():
+    layer = EntityEmbedding(RANGES, 2, normalize=True)
+    layer.build()
+    layer.set_weights([np.tile([1.0, 5.0], [7, 1])])
+    np.testing.assert_allclose(layer([tf.constant([0, 5], tf.int64)])[0], [[0.0, 0.0], [-1.0, 1.0]], atol=1e-5)
+
+
+def test_assign_rows(layer):
+    before = layer.table.numpy()
+    layer.assign_rows(2, np.array([[7.0, 8.0], [9.0, 10.0]]))  # items 2 and 3: rows 5 and 6
+    np.testing.assert_array_equal(layer.table[5:], [[7.0, 8.0], [9.0, 10.0]])
+    np.testing.assert_array_equal(layer.table[:5], before[:5])
+
+
+def test_assign_rows_across_shards(layer):
+    # Rows 0-2, 3-4 and 5-6 in a shard each; items 1-3 are rows 4-6, in the last two.
+    rows = layer.table.numpy()
+    layer.table = ShardedVariable([tf.Variable(part) for part in np.split(rows, [3, 5])])
+    layer.assign_rows(1, np.array([[1.0, 1.5], [2.0, 2.5], [3.0, 3.5]]))
+    rows[4:] = [[1.0, 1.5], [2.0, 2.5], [3.0, 3.5]]
+    np.testing.assert_array_equal(tf.concat(layer.table.variables, axis=0), rows)
+    np.testing.assert_array_equal(layer([tf.constant([3, 5, 1], tf.int64)])[0], rows[[6, 2, 4]])
+
+
+@pytest.mark.parametrize(
+    ("first_id", "shape", "message"),
+    [(3, (2, 2), "none of the ranges"), (0, (1, 2), "none of the ranges"), (5, (2, 3), r"expected \(2,\)")],
+    ids=["beyond the type", "padding", "other size"],
+)
+def test_assign_rows_refuses(layer, first_id, shape, message):
+    before = layer.table.numpy()
+    with pytest.raises(ValueError, match=message):
+        layer.assign_rows(first_id, np.ones(shape))
+    np.testing.assert_array_equal(layer.table, before)
+
+
+def test_equal_seeds_start_equal_within_the_scale():
+    tables = []
+    for seed in (3, 3, 4):
+        layer = EntityEmbedding(RANGES, 50, scale=0.1, seed=seed)
+        layer.build()
+        tables.append(layer.table.numpy())
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert not np.array_equal(tables[0], tables[2])
+    assert 0.09 < np.abs(tables[0]).max() <= 0.1

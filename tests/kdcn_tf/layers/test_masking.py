@@ -1,0 +1,19 @@
+import numpy as np
+import tensorflow as tf
+
+from kdcn_tf.layers.masking import mask_of, masked_mean
+
+
+def test_only_padding_is_masked():
+    # 0 is PAD; an unknown entity (-1) is there, though nothing is known about it.
+    np.testing.assert_array_equal(mask_of(tf.constant([[7, 0], [-1, 0]], tf.int64)), [[1.0, 0.0], [1.0, 0.0]])
+
+
+def test_mean_counts_entities_and_not_places():
+    # First list: ([1, 2] + [3, 6]) / 2 = [2, 4], the third place is padding. Second list: one entity.
+    # Third list is empty: zeros instead of 0 / 0.
+    vectors = tf.constant(
+        [[[1.0, 2.0], [3.0, 6.0], [9.0, 9.0]], [[9.0, 9.0], [5.0, 1.0], [9.0, 9.0]], [[9.0, 9.0]] * 3]
+    )
+    mask = tf.constant([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(masked_mean(vectors, mask), [[2.0, 4.0], [5.0, 1.0], [0.0, 0.0]])
