@@ -47,6 +47,17 @@ class RawWriter:
         return self._write(f"extra/{name}", f"extra_{name}.tsv.gz", map("\t".join, triples))
 
     def _write(self, group: str, name: str, lines: Iterable[str]) -> int:
+        try:
+            count = self._write_lines(group, name, lines)
+        except BaseException:
+            # Wrong input data show only here: the same command has to work once they are mended.
+            for left in [name, *(entry.name for made in self.groups.values() for entry in made)]:
+                files.remove(files.join(self.directory, left))
+            raise
+        self.groups[group] = (manifest.describe_file(self.directory, name, count),)
+        return count
+
+    def _write_lines(self, group: str, name: str, lines: Iterable[str]) -> int:
         count, start = 0, time.monotonic()
         reported = start
         # No time stamp and no name in the gzip header: equal records give equal bytes.
@@ -60,7 +71,6 @@ class RawWriter:
                 if count % 1000 == 0 and time.monotonic() - reported >= REPORT_SECONDS:
                     reported = time.monotonic()
                     log.info("%s: %s records, %s/s", group, f"{count:,}", f"{count / (reported - start):,.0f}")
-        self.groups[group] = (manifest.describe_file(self.directory, name, count),)
         return count
 
     def finish(self, config: Config, suggested: Mapping[str, Any], info: Mapping[str, Any]) -> None:
