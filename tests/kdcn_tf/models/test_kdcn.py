@@ -1,0 +1,254 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.ctr_data import ID_MAP, INFO, RANGES
+
+from kdcn_tf import config, manifest, records
+from kdcn_tf.config import KdcnConfig
+from kdcn_tf.data.ctr import CtrSpec
+from kdcn_tf.errors import ConfigError
+from kdcn_tf.losses import log_loss
+from kdcn_tf.models.kdcn import KDCN, build_kdcn
+
+LN3, E = float(np.log(3.0)), float(np.e)
+DESCRIBED = manifest.Manifest(manifest.CTR, id_map=ID_MAP, info=INFO)
+SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=3", "kdcn.match_dim=5", "kdcn.deep_units=[16,4]",
+         "kdcn.category_dim=3", "kdcn.cross_rank=2", "kdcn.cross_layers=2"]  # fmt: skip
+CONTEXT = {records.USER, records.QUERY_KEYWORDS, *map(records.behavior_key, INFO["behaviors"])}
+
+
+def small(*assignments):
+    return build_kdcn(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
+
+
+def randomized(model, seed=0):
+    """The model with random weights: new biases are zeros, which would hide mistakes."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(scale=0.3, size=weight.shape) for weight in model.weights])
+    return model
+
+
+def some_inputs(rows, seed=0):
+    """Random features of `rows` impressions with padding, unknown ids and a missing statistic."""
+    rng = np.random.default_rng(seed)
+
+    def ids(entity_type, *shape):
+        first, last = RANGES[entity_type]
+        drawn = rng.integers(first, last, (rows, *shape))
+        return np.where(rng.random(drawn.shape) < 0.3, rng.choice([0, -1], drawn.shape), drawn)
+
+    inputs = {records.behavior_key(kind): ids("item", INFO["max_behaviors"]) for kind in INFO["behaviors"]}
+    inputs |= {records.QUERY_KEYWORDS: ids("keyword", 3), records.TITLE_KEYWORDS: ids("keyword", 4)}
+    inputs |= {records.CATEGORIES: ids("category", 2), records.USER: ids("user"), records.ITEM: ids("item")}
+    inputs[records.DENSE] = rng.normal(5, 3, (rows, 2)).astype(np.float32)
+    inputs[records.DENSE][0, 0] = np.nan
+    return {key: tf.constant(values) for key, values in inputs.items()}
+
+
+def padding_of(inputs):
+    """The same with nothing but padding, and no statistic known."""
+    zeros = {key: tf.zeros_like(values) for key, values in inputs.items()}
+    return zeros | {records.DENSE: tf.fill(inputs[records.DENSE].shape, float("nan"))}
+
+
+def tiny(**options):
+    """One behaviour kind of one item, one keyword in query and title, one category, one statistic; d = 1.
+
+    Rows of the entity table: PAD, OOV, items 1 and 2, keywords 3 and 4, user 5; of the categories: PAD, OOV, 6.
+    """
+    spec = CtrSpec(("click",), 1, 1, 1, 1, ("price",), (0.5,), (0.125,))
+    plain = {"candidate": False, "widths": (1,), "filters": 1, "heads": 1, "scale_attention": False, "match_dim": 1,
+             "normalize_entities": False, "category_dim": 1, "dropout": 0.0}  # fmt: skip
+    model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_range=(6, 7),
+                 entity_ranges={"item": (1, 3), "keyword": (3, 5), "user": (5, 6)})  # fmt: skip
+    model.entities.set_weights([column(99, 0, 3, 5, 0, 1, 7)])
+    model.categories.set_weights([column(99, 0, 0.5)])
+    model.user_state.set_weights([np.array([[[1.0]]]), np.array([-2.0])])
+    model.dialogue.set_weights([np.array([[1.0]]), np.array([[LN3]]), np.array([[4.0]])])
+    return model
+
+
+def column(*values):
+    return np.array(values, float)[:, None]
+
+
+TINY_INPUTS = {
+    records.behavior_key("click"): tf.constant([[1]]), records.QUERY_KEYWORDS: tf.constant([[3]]),
+    records.TITLE_KEYWORDS: tf.constant([[4]]), records.CATEGORIES: tf.constant([[6]]), records.USER: tf.constant([5]),
+    records.ITEM: tf.constant([2]), records.DENSE: tf.constant([[E - 1]]),
+}  # fmt: skip
+TINY_INPUTS = {k: v if v.dtype == tf.float32 else tf.cast(v, tf.int64) for k, v in TINY_INPUTS.items()}
+
+
+def features_of(model, inputs):
+    """f, read through a network without cross and deep layers: logits are [f, f] times the last kernel."""
+    size = model.logit.kernel.shape[0]
+    read = []
+    for index in range(size // 2):
+        model.logit.set_weights([np.eye(size)[:, index : index + 1], np.zeros(1)])
+        read.append(float(model(inputs)[0]))
+    return read
+
+
+def test_equation_9_order_of_the_parts():
+    # Category 6: 0.5. Statistic e - 1: (ln(1 + e - 1) - 0.5) / 0.125 = 4.
+    # u: item 1 is 3, convolution 3 * 1 - 2 = 1. d: w_q = 0, w_t = 1, M_a = 1, M_b = ln 3, W_v = 4.
+    # Query: scores 0 and 0, so 0 / 2 + 4 / 2 = 2. Title: scores 0 and ln 3, so 0 / 4 + 4 * 3/4 = 3.
+    model = tiny(cross_layers=0, deep_units=())
+    assert features_of(model, TINY_INPUTS) == pytest.approx([0.5, 4.0, 1.0, 2.0, 3.0], rel=1e-4)
+
+
+def test_the_candidates_own_parts_follow():
+    # Item 2 is 5, user 5 is 7; products P x * Q y with P = 1 and Q = 1, 10, 100:
+    # with the user 5 * 7, with the mean behaviour 5 * 3 * 10, with the mean query keyword (w_q = 0) 0.
+    model = tiny(cross_layers=0, deep_units=(), candidate=True)
+    for match, right in zip(model.matches, (1.0, 10.0, 100.0), strict=True):
+        match.set_weights([column(1), column(right)])
+    expected = [0.5, 4.0, 1.0, 2.0, 3.0, 5.0, 7.0, 35.0, 150.0, 0.0]
+    assert features_of(model, TINY_INPUTS) == pytest.approx(expected, rel=1e-4)
+
+
+def test_equations_10_to_13_by_hand():
+    # f = [0.5, 4, 1, 2, 3], as above.
+    # Cross 1: f^T w = 0.5 * 2 + 3 = 4; 4 f + b + f = 5 f - [0, 0, 0, 0, 5] = [2.5, 20, 5, 10, 10].
+    # Cross 2: 2.5 * 0.8 - 10 * 0.1 = 1; 1 f + b + x = f + [1, 0, 0, 0, 0] + x = [4, 24, 6, 12, 13].
+    # Deep 1: 0.5 * 2 + 4 - 1 = 4, and 1 + 2 - 2 * 3 + 1 = -2, which ReLU makes 0. Deep 2: 4 * 0.5 + 0 * 3 + 1 = 3.
+    # Logit: 4 - 24 / 2 + 6 + 2 * 3 + 0.5 = 4.5. Log loss of a click: ln(1 + e^-4.5) = 0.01105.
+    model = tiny(cross_layers=2, cross="vector", deep_units=(2, 1))
+    model.crosses[0].set_weights([np.array([2.0, 0, 0, 0, 1]), np.array([0.0, 0, 0, 0, -5])])
+    model.crosses[1].set_weights([np.array([0.8, 0, 0, 0, -0.1]), np.array([1.0, 0, 0, 0, 0])])
+    model.deep[0].set_weights([np.array([[2.0, 0], [1, 0], [0, 1], [0, 1], [0, -2]]), np.array([-1.0, 1.0])])
+    model.deep[1].set_weights([column(0.5, 3), np.array([1.0])])
+    model.logit.set_weights([column(1, -0.5, 1, 0, 0, 2), np.array([0.5])])
+    logits = model(TINY_INPUTS)
+    np.testing.assert_allclose(logits, [4.5], rtol=1e-4)
+    assert float(log_loss(tf.constant([1.0]), logits)) == pytest.approx(0.01105, abs=1e-5)
+
+
+@pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
+@pytest.mark.parametrize("candidate", [True, False])
+def test_rank_equals_call_for_each_candidate(cross, candidate):
+    model = randomized(small(f"kdcn.cross={cross}", f"kdcn.candidate={str(candidate).lower()}"))
+    inputs = some_inputs(5)
+    one_context = {key: values[1:2] if key in CONTEXT else values for key, values in inputs.items()}
+    repeated = {key: tf.repeat(values, 5, axis=0) if key in CONTEXT else values for key, values in one_context.items()}
+    ranked = model.rank(one_context)
+    np.testing.assert_allclose(ranked, model(repeated), rtol=1e-4, atol=1e-5)
+    for row in range(5):
+        alone = {k: v if k in CONTEXT else v[row : row + 1] for k, v in one_context.items()}
+        np.testing.assert_allclose(model(alone), ranked[row : row + 1], rtol=1e-4, atol=1e-5)
+    assert np.ptp(ranked) > 1e-3
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["some", "all padding"])
+@pytest.mark.parametrize(
+    "switches",
+    [[], ["user_state=false"], ["dialogue=false"], ["candidate=false"], ["cross=matrix"], ["cross=low_rank"],
+     ["user_state=false", "dialogue=false", "candidate=false"], ["cross_layers=0"], ["deep_units=[]"],
+     ["normalize_entities=false", "scale_attention=false"], ["widths=[6]"]],
+    ids=lambda switches: " ".join(switches) or "default",
+)  # fmt: skip
+def test_every_network_runs_and_trains_all_its_weights(switches, empty):
+    model = small(*(f"kdcn.{switch}" for switch in switches))
+    inputs = padding_of(some_inputs(6)) if empty else some_inputs(6)
+    with tf.GradientTape() as tape:
+        logits = model(inputs, training=True)
+        loss = log_loss(tf.constant([1.0, 0, 0, 1, 0, 0]), logits)
+    assert logits.shape == (6,)
+    weights = model.trainable_weights
+    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        # Without any of u, d and the candidate, no entity is looked up for a reason.
+        unused = weight is model.entities.table and len(switches) == 3
+        assert (gradient is None) == unused, weight.name
+        assert unused or np.all(np.isfinite(tf.convert_to_tensor(gradient))), weight.name
+
+
+def test_switches_take_their_parts_away():
+    # Width of f: categories 2 * 3, statistics 2, u (3 + 1 positions) * 3 filters, d (3 + 4) * 8,
+    # candidate's parts 2 * 8 + 3 * 5.
+    assert small().crosses[0].kernel.shape == (6 + 2 + 12 + 56 + 31,)
+    assert small("kdcn.user_state=false").crosses[0].kernel.shape == (6 + 2 + 56 + 31,)
+    assert small("kdcn.dialogue=false").crosses[0].kernel.shape == (6 + 2 + 12 + 31,)
+    assert small("kdcn.candidate=false").crosses[0].kernel.shape == (6 + 2 + 12 + 56,)
+
+
+def test_the_table_holds_only_types_that_are_looked_up():
+    assert set(small().entities.types) == {"user", "item", "keyword"}
+    assert set(small("kdcn.candidate=false").entities.types) == {"item", "keyword"}
+    assert set(small("kdcn.candidate=false", "kdcn.dialogue=false").entities.types) == {"item"}
+
+
+def test_a_frozen_table_is_not_trained():
+    frozen, free = small("kdcn.freeze_entities=true"), small()
+    assert [weight.name for weight in frozen.non_trainable_weights] == [frozen.entities.table.name]
+    assert len(free.trainable_weights) == len(frozen.trainable_weights) + 1
+    assert any(weight is frozen.categories.embedding.table for weight in frozen.trainable_weights)
+
+
+def test_the_rows_of_padding_do_not_count():
+    model, inputs = randomized(small()), some_inputs(6)
+    expected = model(inputs).numpy()
+    for table in (model.entities.table, model.categories.embedding.table):
+        table.scatter_update(tf.IndexedSlices(tf.random.normal([1, table.shape[1]], 5.0), [0]))
+    np.testing.assert_array_equal(model(inputs), expected)
+
+
+def test_unknown_ids_share_one_row():
+    # With the vectors of user 5 and item 40 in the row of the unknown, one after the other, ids -1 score as they do.
+    model, inputs = randomized(small()), some_inputs(6)
+    table = model.entities.table
+    for key, known in ((records.USER, 5), (records.ITEM, 40)):
+        row = tf.gather(table, [model.entities.row_of(known)])
+        table.scatter_update(tf.IndexedSlices(row, [1]))
+        unknown, as_known = (inputs | {key: tf.fill([6], tf.constant(i, tf.int64))} for i in (-1, known))
+        np.testing.assert_allclose(model(unknown), model(as_known), rtol=1e-5)
+        beyond = inputs | {key: tf.fill([6], tf.constant(10**12, tf.int64))}
+        np.testing.assert_array_equal(model(beyond), model(unknown))
+
+
+def test_longer_padding_changes_nothing():
+    # The same behaviour with three places of padding behind it: equal logits.
+    model = tiny(cross_layers=1, deep_units=(3,))
+    longer_spec = dataclasses.replace(model.spec, max_behaviors=4)
+    longer = KDCN.from_config({**model.get_config(), "spec": dataclasses.asdict(longer_spec)})
+    longer.set_weights(model.get_weights())
+    key = records.behavior_key("click")
+    padded = TINY_INPUTS | {key: tf.pad(TINY_INPUTS[key], [[0, 0], [0, 3]])}
+    np.testing.assert_allclose(longer(padded), model(TINY_INPUTS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
+def test_config_round_trip(cross):
+    model, inputs = randomized(small(f"kdcn.cross={cross}")), some_inputs(4)
+    again = KDCN.from_config(json.loads(json.dumps(model.get_config())))
+    assert (again.spec, again.options) == (model.spec, model.options)
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(inputs), model(inputs))
+
+
+def test_dropout_only_in_training():
+    model, inputs = randomized(small("kdcn.dropout=0.9")), some_inputs(6)
+    np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
+    assert not np.allclose(model(inputs, training=True), model(inputs))
+
+
+def test_equal_seeds_start_equal():
+    first, again, other = small(), small(), small("finetune.seed=2")
+    for one, two, three in zip(first.weights, again.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert not np.any(one) or not np.array_equal(one, three)  # biases start at zero under any seed
+
+
+def test_heads_that_do_not_divide_the_embedding_size():
+    with pytest.raises(ConfigError, match=r"kdcn\.heads: 3 heads don't divide encoder\.dim=8"):
+        small("kdcn.heads=3")
+    assert small("kdcn.heads=3", "kdcn.dialogue=false").dialogue is None
+
+
+def test_no_behaviour_kinds():
+    without = dataclasses.replace(DESCRIBED, info={**INFO, "behaviors": []})
+    with pytest.raises(ConfigError, match=r"logs\.behaviors"):
+        build_kdcn(config.resolve(assignments=SMALL), without)
