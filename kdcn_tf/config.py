@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from kdcn_tf import options
 from kdcn_tf.errors import ConfigError
-from kdcn_tf.options import Section, at_least, each, fraction, no_duplicates, one_of, option, positive
+from kdcn_tf.options import Section, at_least, each, fraction, no_duplicates, one_of, option, positive, share
 from kdcn_tf.presets import PRESETS
 
 
@@ -95,7 +95,7 @@ class EncoderConfig(Section):
         "identity", "activation of a GCN layer (paper: sigmoid)", one_of("sigmoid", "tanh", "relu", "identity")
     )
     residual: bool = option(True, "add a layer's input to its output; not in the paper")
-    norm: int = option(1, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))  # type: ignore[arg-type]
+    norm: int = option(1, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class PretrainConfig(Section):
     negatives: int = option(64, "negatives per positive, shared inside a chunk", at_least(1))
     chunks: int = option(8, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
     type_constrained: float = option(
-        0.5, "share of negatives drawn from the corrupted entity's own type; the rest from all", at_least(0)
+        0.5, "share of negatives drawn from the corrupted entity's own type; the rest from all", share
     )
     loss: str = option("logistic", "loss of a triple", one_of("margin", "logistic", "self_adversarial"))
     margin: float = option(4.0, "margin gamma of equation 3 (the paper doesn't give it)", positive)

@@ -6,7 +6,6 @@ directory has none, and a changed file is refused.
 """
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -128,19 +127,23 @@ def read(directory: str, kind: str, check_digests: bool = False) -> Manifest:
     path = files.join(directory, MANIFEST)
     if not files.exists(path):
         raise DataError(f"{path}: no such file; the directory is not a finished {kind} dataset")
-    try:
-        body = json.loads(files.read_bytes(path))
-        manifest = _from_json(body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a manifest: {error!r}") from None
-    if body["format"] != FORMAT:
-        raise DataError(f"{path}: format {body['format']}, this version reads {FORMAT}")
+    manifest = _parse(path)
     if manifest.kind != kind:
         raise DataError(f"{path}: a dataset of kind {manifest.kind!r}, expected {kind!r}")
     for group in manifest.files.values():
         for entry in group:
             _check_file(directory, entry, check_digests)
     return manifest
+
+
+def _parse(path: str) -> Manifest:
+    try:
+        body = json.loads(files.read_bytes(path))
+        if body["format"] != FORMAT:
+            raise DataError(f"{path}: format {body['format']}, this version reads {FORMAT}")
+        return _from_json(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a manifest: {error!r}") from None
 
 
 def _from_json(body: dict) -> Manifest:
@@ -187,6 +190,7 @@ def prepare_output(directory: str, overwrite: bool = False) -> None:
 
     Raises:
         ConfigError: the directory isn't empty.
+        DataError: `overwrite`, but its manifest can't be read.
     """
     if overwrite and files.exists(files.join(directory, MANIFEST)):
         _remove_dataset(directory)
@@ -199,9 +203,9 @@ def prepare_output(directory: str, overwrite: bool = False) -> None:
 
 
 def _remove_dataset(directory: str) -> None:
-    body = json.loads(files.read_bytes(files.join(directory, MANIFEST)))
-    names: Iterable[Mapping] = (f for group in body["files"].values() for f in group)
+    found = _parse(files.join(directory, MANIFEST))
+    names = [entry.name for group in found.files.values() for entry in group]
     # The manifest goes first: a removal that stops half-way must not look finished.
-    for name in [MANIFEST, CONFIG_FILE, *(f["name"] for f in names)]:
+    for name in [MANIFEST, CONFIG_FILE, *names]:
         files.remove(files.join(directory, name))
     files.remove_empty_dirs(directory)

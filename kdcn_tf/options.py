@@ -37,8 +37,12 @@ def fraction(value: float) -> str | None:
     return None if 0 <= value < 1 else "must be in [0, 1)"
 
 
-def one_of(*names: str) -> Check:
-    return lambda v: None if v in names else f"must be one of {', '.join(names)}"
+def share(value: float) -> str | None:
+    return None if 0 <= value <= 1 else "must be in [0, 1]"
+
+
+def one_of(*values: str | int) -> Check:
+    return lambda v: None if v in values else f"must be one of {', '.join(map(str, values))}"
 
 
 def no_duplicates(values: tuple) -> str | None:
@@ -128,8 +132,13 @@ def apply_overrides(config: T, overrides: Mapping[str, Any], source: str) -> T:
             changed.setdefault(section_name, {})[field_name] = _coerce(value, hint)
         except (TypeError, ValueError):
             raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, got {value!r}") from None
+    sections = {}
+    for name, fields in changed.items():
+        try:
+            sections[name] = dataclasses.replace(getattr(config, name), **fields)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {name}.{error}") from None
     try:
-        sections = {name: dataclasses.replace(getattr(config, name), **fields) for name, fields in changed.items()}
         return dataclasses.replace(config, **sections)  # type: ignore[type-var]
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
