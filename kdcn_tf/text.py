@@ -5,7 +5,8 @@ import logging
 import re
 from collections.abc import Iterable
 
-_LATIN_WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*")
+_LETTER = "[a-z0-9ß-öø-ɏ]"  # with accents: "amélie" is one word
+_LATIN_WORD = re.compile(f"{_LETTER}+(?:['’-]{_LETTER}+)*")
 _CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]+")
 _TOKEN = re.compile(f"{_LATIN_WORD.pattern}|{_CJK.pattern}")
 
