@@ -40,6 +40,11 @@ def category_key(path: list[str] | tuple[str, ...]) -> str:
     return "/".join(level.replace("/", "|") for level in path)
 
 
+def category_levels(path: list[str] | tuple[str, ...]) -> list[str]:
+    """Keys of the categories of a path, from the top down: each prefix is a category of its own."""
+    return [category_key(path[:level]) for level in range(1, len(path) + 1)]
+
+
 def stable_hash(*parts: str) -> int:
     """Signed 64-bit hash, equal on every machine and run (Python's `hash` is not)."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()

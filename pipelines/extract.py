@@ -48,8 +48,8 @@ def user_triples(user: User) -> list[str]:
 
 
 def category_entities(path: tuple[str, ...]) -> list[str]:
-    """One category per level of the path, from the top down: each prefix is a category of its own."""
-    return [entity(ckg.CATEGORY, keys.category_key(path[:level])) for level in range(1, len(path) + 1)]
+    """One category per level of the path, from the top down."""
+    return [entity(ckg.CATEGORY, key) for key in keys.category_levels(path)]
 
 
 def item_triples(item: Item, config: CkgConfig) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kdcn_tf import files
 from kdcn_tf.errors import DataError
+from kdcn_tf.jsonl import json_rows
 from pipelines.datasets import tables
 
 MENTION = re.compile(r"@(\d+)")
@@ -69,7 +70,7 @@ def read(directory: str) -> Redial:
         raise DataError(f"{directory}: no file matches *_data.jsonl")
     dialogues: dict[int, Dialogue] = {}
     for path in paths:
-        for line, row in tables.json_rows(path):
+        for line, row in json_rows(path):
             dialogue = _dialogue(row, titles, f"{path}:{line}")
             if dialogue.number in dialogues:
                 raise DataError(f"{path}:{line}: conversationId: {dialogue.number} occurs twice")

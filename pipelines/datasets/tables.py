@@ -1,14 +1,11 @@
-"""Reading of small delimited and JSON Lines files, with errors that name file, line and field."""
+"""Reading of delimited files, with errors that name file, line and field."""
 
 import csv
-import gzip
-import io
-import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from kdcn_tf import files
 from kdcn_tf.errors import DataError
+from kdcn_tf.jsonl import lines_of
 
 T = TypeVar("T")
 
@@ -36,26 +33,6 @@ class Row:
 
     def error(self, column: str, reason: str) -> DataError:
         return DataError(f"{self._path}:{self._line}: {column}: {reason}")
-
-
-def lines_of(path: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a UTF-8 file, plain or gzip.
-
-    Raises:
-        DataError: the file is missing, empty, cut off or not UTF-8.
-    """
-    line = 0
-    with files.open_read(path) as raw:
-        stream = gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw
-        try:
-            for line, text in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), start=1):  # type: ignore[arg-type]
-                yield line, text
-        except UnicodeDecodeError:
-            raise DataError(f"{path}: not UTF-8, after line {line}") from None
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path}: can't be read, after line {line}: {error}") from None
-    if not line:
-        raise DataError(f"{path}: the file is empty")
 
 
 def csv_rows(path: str, columns: Sequence[str]) -> Iterator[Row]:
@@ -86,19 +63,3 @@ def tsv_rows(path: str, columns: Sequence[str]) -> Iterator[Row]:
         if len(values) != len(columns):
             raise DataError(f"{path}:{line}: {len(values)} columns, expected {', '.join(columns)}")
         yield Row(path, line, dict(zip(columns, values, strict=True)))
-
-
-def json_rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Numbered JSON objects, one a line.
-
-    Raises:
-        DataError: a line isn't a JSON object.
-    """
-    for line, text in lines_of(path):
-        try:
-            row = json.loads(text)
-        except ValueError:
-            raise DataError(f"{path}:{line}: malformed JSON") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{line}: not a JSON object")
-        yield line, row

@@ -1,0 +1,126 @@
+"""What a ranking request needs from raw logs, found in one streaming pass per stream."""
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kdcn_tf import files, manifest
+from kdcn_tf.errors import DataError
+from kdcn_tf.jsonl import json_rows
+
+Record = dict[str, Any]
+
+MIN_SHOWN = 3
+"""Candidates that a session needs to serve as an example."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A logged session: its impressions in order, one per candidate."""
+
+    session_id: str
+    user_id: str
+    timestamp: float
+    query: Any
+    impressions: tuple[Record, ...] = field(default=())
+
+
+def records_of(directory: str, raw: manifest.Manifest, stream: str) -> Iterator[tuple[str, Record]]:
+    """Records of a stream, each with its place, file:line.
+
+    Raises:
+        DataError: a file isn't JSON Lines.
+    """
+    for entry in raw.files.get(stream, ()):
+        path = files.join(directory, entry.name)
+        for line, record in json_rows(path):
+            yield f"{path}:{line}", record
+
+
+def _field(record: Record, name: str, place: str) -> Any:
+    if record.get(name) is None:
+        raise DataError(f"{place}: {name}: is missing")
+    return record[name]
+
+
+def find_items(directory: str, raw: manifest.Manifest, wanted: Iterable[str]) -> dict[str, Record]:
+    """Records of items by id; ids that the logs don't know are absent."""
+    missing, found = set(wanted), {}
+    for place, record in records_of(directory, raw, "items"):
+        if not missing:
+            break
+        item = str(_field(record, "item_id", place))
+        if item in missing:
+            _field(record, "title", place)
+            _field(record, "category", place)
+            found[item] = record
+            missing.discard(item)
+    return found
+
+
+def find_history(
+    directory: str, raw: manifest.Manifest, user: str, before: float, kinds: Iterable[str], limit: int
+) -> dict[str, list[str]]:
+    """A user's items per behaviour kind strictly before a moment, latest first.
+
+    Args:
+        directory: of the raw logs.
+        raw: their manifest.
+        user: id in the logs.
+        before: seconds since 1970.
+        kinds: behaviour kinds.
+        limit: items kept per kind.
+    """
+    latest: dict[str, list[tuple[float, str]]] = {kind: [] for kind in kinds}
+    for place, record in records_of(directory, raw, "behaviors"):
+        if _field(record, "user_id", place) != user or record.get("behavior") not in latest:
+            continue
+        event = (_number(record, place), str(_field(record, "item_id", place)))
+        if event[0] < before:
+            kept = latest[record["behavior"]]
+            heapq.heappush(kept, event)
+            if len(kept) > limit:
+                heapq.heappop(kept)
+    return {kind: [item for _, item in sorted(kept, reverse=True)] for kind, kept in latest.items()}
+
+
+def _number(record: Record, place: str) -> float:
+    value = _field(record, "timestamp", place)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise DataError(f"{place}: timestamp: not a number")
+    return float(value)
+
+
+def find_session(directory: str, raw: manifest.Manifest, session: str | None = None) -> Shown:
+    """A logged session by id, or the last one in the logs that has a click and `MIN_SHOWN` candidates.
+
+    Impressions of a session stand together in the logs.
+
+    Raises:
+        DataError: there is none.
+    """
+    chosen: Shown | None = None
+    rows = records_of(directory, raw, "impressions")
+    for name, group in itertools.groupby(rows, key=lambda row: str(_field(row[1], "session_id", row[0]))):
+        if session is not None and name != session:
+            continue
+        listed = list(group)
+        enough = len(listed) >= MIN_SHOWN and any(record.get("label") == 1 for _, record in listed)
+        if session is not None or enough:
+            chosen = _shown(name, listed)
+        if session is not None:
+            break
+    if chosen is None:
+        looked_for = f"session {session!r}" if session else f"session with a click and {MIN_SHOWN} candidates"
+        raise DataError(f"{directory}: impressions: no {looked_for}")
+    return chosen
+
+
+def _shown(name: str, listed: list[tuple[str, Record]]) -> Shown:
+    """The impressions of the session's first query."""
+    place, first = listed[0]
+    query = _field(first, "query", place)
+    impressions = [r for p, r in listed if r.get("query") == query and _field(r, "item_id", p)]
+    return Shown(name, str(_field(first, "user_id", place)), _number(first, place), query, tuple(impressions))

@@ -1,0 +1,92 @@
+"""Requests to the served K-DCN, made from records as the raw logs hold them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kdcn_tf import ckg, keys, records, text
+from kdcn_tf.config import from_dict
+from kdcn_tf.data.ctr import spec_of
+from kdcn_tf.errors import DataError
+from kdcn_tf.manifest import Manifest
+
+Record = Mapping[str, Any]
+
+
+class RankRequest:
+    """Makes inputs of signature `rank`, cutting keywords as the pipelines do.
+
+    Args:
+        served: manifest of the SavedModel.
+    """
+
+    def __init__(self, served: Manifest):
+        self.spec = spec_of(served)
+        self._max_keywords = from_dict(served.config).logs.max_keywords
+
+    def inputs(
+        self,
+        *,
+        user: str,
+        query: str | Sequence[str],
+        history: Mapping[str, Sequence[str]],
+        items: Sequence[Record],
+        stats: Sequence[Mapping[str, float]] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Inputs by name.
+
+        Args:
+            user: id in the logs, turned into its pseudonym here; "" for an unknown user.
+            query: text, or a list of keywords.
+            history: behaviour kind -> item ids, latest first.
+            items: the n candidates, records of the raw items stream.
+            stats: per candidate, statistics that win over its record's own.
+
+        Raises:
+            DataError: a record can't be understood; names item and field.
+        """
+        words = text.given_keywords(query, self._max_keywords)
+        pseudonym = keys.entity_key(ckg.USER, user) if user else ""
+        inputs: dict[str, np.ndarray] = {
+            records.USER_ID: _strings([pseudonym]),
+            records.QUERY_KEYWORDS: _padded([words]),
+            records.ITEM_ID: _strings([str(item["item_id"]) for item in items]),
+            records.TITLE_KEYWORDS: _padded([self._title_keywords(item) for item in items]),
+            records.CATEGORIES: _padded([_categories(item) for item in items]),
+            records.DENSE: self._statistics(items, stats or [{}] * len(items)),
+        }
+        for kind in self.spec.behaviors:
+            inputs[records.behavior_key(kind)] = _padded([list(history.get(kind, ()))])
+        return inputs
+
+    def _title_keywords(self, item: Record) -> list[str]:
+        given = item.get("keywords")
+        return text.given_keywords(item["title"] if given is None else given, self._max_keywords)
+
+    def _statistics(self, items: Sequence[Record], stats: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """[n, D], NaN for what isn't known."""
+        rows = []
+        for item, own in zip(items, stats, strict=True):
+            known = {**(item.get("stats") or {}), **own}
+            try:
+                rows.append([float(known.get(name, "nan")) for name in self.spec.dense_names])
+            except (TypeError, ValueError):
+                raise DataError(f"item {item['item_id']!r}: stats: not a number") from None
+        return np.array(rows, np.float32).reshape(len(items), len(self.spec.dense_names))
+
+
+def _categories(item: Record) -> list[str]:
+    path = item["category"]
+    return keys.category_levels([path] if isinstance(path, str) else list(path))
+
+
+def _strings(values: Sequence[str]) -> np.ndarray:
+    return np.array([value.encode() for value in values], object)
+
+
+def _padded(lists: Sequence[Sequence[str]]) -> np.ndarray:
+    """[n, longest], "" for padding."""
+    width = max(map(len, lists), default=0)
+    rows = [[value.encode() for value in row] + [b""] * (width - len(row)) for row in lists]
+    return np.array(rows, object).reshape(len(lists), width)
