@@ -1,7 +1,5 @@
 """Keys and hashes: datasets of an earlier version stay readable only if they never change."""
 
-import hashlib
-
 import pytest
 
 from kdcn_tf import ckg, keys
@@ -21,22 +19,15 @@ def test_stable_hash_stays_the_same():
     """The first 8 bytes, little endian and signed, of parts joined by 0x1f."""
     assert keys.stable_hash("a", "b") == 1212841174890269944
     assert keys.stable_hash("ab") == -8642163009466838514
-    digest = hashlib.blake2b(b"a\x1fb", digest_size=8).digest()
-    assert digest == (1212841174890269944).to_bytes(8, "little", signed=True)
 
 
-@pytest.mark.parametrize("character", ["\n", "\t", "\r", "\x00", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
 @pytest.mark.parametrize("entity_type", [ckg.USER, ckg.ITEM])
-def test_keys_are_lines(entity_type, character):
-    with pytest.raises(ValueError, match="control character"):
-        keys.entity_key(entity_type, f"a{character}b")
-
-
-def test_every_character_that_ends_a_line_is_refused():
-    for code in range(0x110000):
-        if len(f"a{chr(code)}b".splitlines()) > 1:
-            with pytest.raises(ValueError, match="control character"):
-                keys.entity_key(ckg.ITEM, f"a{chr(code)}b")
+def test_keys_are_lines(entity_type):
+    """Refused: tab and zero, and of all characters those that Python or a text tool takes for a line's end."""
+    ends = [chr(code) for code in range(0x110000) if len(f"a{chr(code)}b".splitlines()) > 1]
+    for character in ["\t", "\x00", "\x7f", *ends]:
+        with pytest.raises(ValueError, match="control character"):
+            keys.entity_key(entity_type, f"a{character}b")
 
 
 def test_length_is_counted_in_bytes():
