@@ -1,11 +1,9 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.ctr_data import INFO, write_ctr
+from support.ctr_data import write_ctr
 
-from kdcn_tf import manifest, records
+from kdcn_tf import records
 from kdcn_tf.data.ctr import CtrSpec, batches_of, dataset_of_file, parse, read_all, read_file, spec_of
 from kdcn_tf.errors import DataError
 
@@ -68,17 +66,6 @@ def test_scalars_and_defaults():
     assert {key: batch[key].numpy().tolist() for key in scalars} == {key: [value] * 2 for key, value in scalars.items()}
 
 
-def test_an_absent_list_is_an_empty_one():
-    batch = parse(tf.constant([records.encode(without(INTS, CLICK), FLOATS)]), SPEC)
-    np.testing.assert_array_equal(batch[CLICK], [[0, 0, 0]])
-
-
-def test_without_statistics_dense_is_empty():
-    spec = dataclasses.replace(SPEC, dense_names=(), dense_mean=(), dense_std=())
-    batch = parse(tf.constant([records.encode(INTS, without(FLOATS, records.DENSE))] * 3), spec)
-    assert batch[records.DENSE].shape == (3, 0)
-
-
 @pytest.mark.parametrize(
     ("ints", "floats", "feature"),
     [
@@ -138,12 +125,6 @@ def test_read_all_joins_the_files_of_a_split(ctr):
         np.testing.assert_array_equal(values, np.concatenate([part[key] for part in parts]))
 
 
-def test_a_split_without_files_is_an_error():
-    empty = manifest.Manifest(manifest.CTR, {"test": ()}, info=INFO)
-    with pytest.raises(DataError, match="'test' has no examples"):
-        read_all("nowhere", empty, "test")
-
-
 def flipped(content):
     return content[:200] + bytes([content[200] ^ 0xFF]) + content[201:]
 
@@ -157,19 +138,3 @@ def test_a_corrupt_file_is_named(tmp_path, damage):
         read_file(tf.constant(str(path)), spec_of(described))
     with pytest.raises(DataError, match=r"train-1\.tfrecord"):
         list(batches_of(str(tmp_path / "ctr"), described, "train", 8))
-
-
-def test_spec_of_a_manifest():
-    spec = spec_of(manifest.Manifest(manifest.CTR, info=INFO))
-    assert spec.behaviors == ("click", "cart", "favorite", "purchase")
-    assert (spec.dense_names, spec.dense_mean, spec.dense_std) == (("price", "sales"), (2.0, 1.0), (1.0, 0.5))
-    assert spec.list_sizes() == {
-        "behavior_click": 5, "behavior_cart": 5, "behavior_favorite": 5, "behavior_purchase": 5,
-        "query_keywords": 3, "title_keywords": 4, "categories": 2,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("field", ["behaviors", "max_behaviors", "dense"])
-def test_a_manifest_that_lacks_a_field_is_an_error(field):
-    with pytest.raises(DataError, match=field):
-        spec_of(manifest.Manifest(manifest.CTR, info=without(INFO, field)))

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from kdcn_tf.layers.cross import MatrixCross, VectorCross, make_cross
+from kdcn_tf.layers.cross import MatrixCross, VectorCross
 
 X0, X = tf.constant([[1.0, 2.0], [0.0, 3.0]]), tf.constant([[3.0, -1.0], [1.0, 1.0]])
 
@@ -26,13 +26,6 @@ def test_matrix_form():
     np.testing.assert_allclose(crossed(MatrixCross(), [[1.0, 0.0], [2.0, 1.0]], [1.0, 0.0]), [[5.0, -3.0], [1.0, 4.0]])
 
 
-def test_low_rank_form():
-    # Rank 1: x [1, 1]^T = 2 and 2, times [1, 3]: [2, 6] twice; plus b = [0, -1]: [2, 5] twice.
-    # Times x_0, plus x: [1 * 2 + 3, 2 * 5 - 1] = [5, 9] and [0 * 2 + 1, 3 * 5 + 1] = [1, 16].
-    got = crossed(MatrixCross(1), [[1.0], [1.0]], [[1.0, 3.0]], [0.0, -1.0])
-    np.testing.assert_allclose(got, [[5.0, 9.0], [1.0, 16.0]])
-
-
 @pytest.mark.parametrize("rank", [None, 2])
 def test_equals_tensorflow_recommenders(rank):
     rng = np.random.default_rng(0)
@@ -44,18 +37,3 @@ def test_equals_tensorflow_recommenders(rank):
     ours.build([x0.shape, x.shape])
     ours.set_weights(weights)
     np.testing.assert_array_equal(ours((x0, x)), theirs(x0, x))
-
-
-@pytest.mark.parametrize(
-    ("kind", "shapes"),
-    [("vector", [(8,), (8,)]), ("matrix", [(8, 8), (8,)]), ("low_rank", [(8, 3), (3, 8), (8,)])],
-)
-def test_each_name_makes_its_form(kind, shapes):
-    layer = make_cross(kind, 3)
-    layer.build([[None, 8], [None, 8]])
-    assert [tuple(weight.shape) for weight in layer.trainable_weights] == shapes
-
-
-def test_an_unknown_name_is_an_error():
-    with pytest.raises(ValueError, match="'diagonal'"):
-        make_cross("diagonal", 3)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
@@ -38,8 +37,3 @@ def test_softmax_ignores_what_is_masked_and_does_not_overflow():
     scores = tf.constant([[1000.0, 1000.0, 5000.0], [1.0, 2.0, 3.0]])
     got = masked_softmax(scores, tf.constant([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
     np.testing.assert_allclose(got, [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
-
-
-def test_heads_have_to_divide_the_embedding_size():
-    with pytest.raises(ValueError, match="3 heads don't divide the embedding size 8"):
-        DialogueInteraction(3).build([[None, 2, 8], [None, 2]])

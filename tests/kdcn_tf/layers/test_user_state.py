@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from kdcn_tf.layers.user_state import UserState
@@ -30,19 +29,4 @@ def test_a_width_above_the_number_of_kinds_sees_empty_kinds():
     layer = UserState((2,), 1)
     got = state_of(layer, [[[[2.0, 4.0]]]], [[[1.0]]], [[[[1.0], [1.0]], [[100.0], [100.0]]], [0.0]])
     np.testing.assert_allclose(got, [[6.0]])
-
-
-@pytest.mark.parametrize(
-    ("kinds", "widths", "size"),
-    # 4 kinds, N = 2 and 4: 3 + 1 positions of 5 filters. 2 kinds count as 4: the same. 4 kinds, N = 1: 4 positions.
-    [(4, (2, 4), 20), (2, (2, 4), 20), (4, (1,), 20), (6, (2, 4), 40)],
-)
-def test_output_size(kinds, widths, size):
-    layer = UserState(widths, 5)
-    assert layer((tf.ones([3, kinds, 2, 4]), tf.ones([3, kinds, 2]))).shape == (3, size)
-    assert layer.output_size == size
-
-
-def test_no_convolution_is_an_error():
-    with pytest.raises(ValueError, match="widths"):
-        UserState(())
+    assert layer.output_size == 1

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import numpy as np
@@ -24,16 +23,16 @@ def small(*assignments):
     return build_kdcn(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
 
 
-def randomized(model, seed=0):
+def randomized(model):
     """The model with random weights: new biases are zeros, which would hide mistakes."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.3, size=weight.shape) for weight in model.weights])
     return model
 
 
-def some_inputs(rows, seed=0):
+def some_inputs(rows):
     """Random features of `rows` impressions with padding, unknown ids and a missing statistic."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
     def ids(entity_type, *shape):
         first, last = RANGES[entity_type]
@@ -83,13 +82,13 @@ TINY_INPUTS = {
 TINY_INPUTS = {k: v if v.dtype == tf.float32 else tf.cast(v, tf.int64) for k, v in TINY_INPUTS.items()}
 
 
-def features_of(model, inputs):
+def features_of(model):
     """f, read through a network without cross and deep layers: logits are [f, f] times the last kernel."""
     size = model.logit.kernel.shape[0]
     read = []
     for index in range(size // 2):
         model.logit.set_weights([np.eye(size)[:, index : index + 1], np.zeros(1)])
-        read.append(float(model(inputs)[0]))
+        read.append(float(model(TINY_INPUTS)[0]))
     return read
 
 
@@ -97,18 +96,14 @@ def test_equation_9_order_of_the_parts():
     # Category 6: 0.5. Statistic e - 1: (ln(1 + e - 1) - 0.5) / 0.125 = 4.
     # u: item 1 is 3, convolution 3 * 1 - 2 = 1. d: w_q = 0, w_t = 1, M_a = 1, M_b = ln 3, W_v = 4.
     # Query: scores 0 and 0, so 0 / 2 + 4 / 2 = 2. Title: scores 0 and ln 3, so 0 / 4 + 4 * 3/4 = 3.
-    model = tiny(cross_layers=0, deep_units=())
-    assert features_of(model, TINY_INPUTS) == pytest.approx([0.5, 4.0, 1.0, 2.0, 3.0], rel=1e-4)
-
-
-def test_the_candidates_own_parts_follow():
-    # Item 2 is 5, user 5 is 7; products P x * Q y with P = 1 and Q = 1, 10, 100:
+    paper = [0.5, 4.0, 1.0, 2.0, 3.0]
+    assert features_of(tiny(cross_layers=0, deep_units=())) == pytest.approx(paper, rel=1e-4)
+    # The candidate's own parts follow: item 2 is 5, user 5 is 7; products P x * Q y with P = 1 and Q = 1, 10, 100:
     # with the user 5 * 7, with the mean behaviour 5 * 3 * 10, with the mean query keyword (w_q = 0) 0.
     model = tiny(cross_layers=0, deep_units=(), candidate=True)
     for match, right in zip(model.matches, (1.0, 10.0, 100.0), strict=True):
         match.set_weights([column(1), column(right)])
-    expected = [0.5, 4.0, 1.0, 2.0, 3.0, 5.0, 7.0, 35.0, 150.0, 0.0]
-    assert features_of(model, TINY_INPUTS) == pytest.approx(expected, rel=1e-4)
+    assert features_of(model) == pytest.approx([*paper, 5.0, 7.0, 35.0, 150.0, 0.0], rel=1e-4)
 
 
 def test_equations_10_to_13_by_hand():
@@ -137,9 +132,6 @@ def test_rank_equals_call_for_each_candidate(cross, candidate):
     repeated = {key: tf.repeat(values, 5, axis=0) if key in CONTEXT else values for key, values in one_context.items()}
     ranked = model.rank(one_context)
     np.testing.assert_allclose(ranked, model(repeated), rtol=1e-4, atol=1e-5)
-    for row in range(5):
-        alone = {k: v if k in CONTEXT else v[row : row + 1] for k, v in one_context.items()}
-        np.testing.assert_allclose(model(alone), ranked[row : row + 1], rtol=1e-4, atol=1e-5)
     assert np.ptp(ranked) > 1e-3
 
 
@@ -166,19 +158,11 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
         assert unused or np.all(np.isfinite(tf.convert_to_tensor(gradient))), weight.name
 
 
-def test_switches_take_their_parts_away():
-    # Width of f: categories 2 * 3, statistics 2, u (3 + 1 positions) * 3 filters, d (3 + 4) * 8,
-    # candidate's parts 2 * 8 + 3 * 5.
-    assert small().crosses[0].kernel.shape == (6 + 2 + 12 + 56 + 31,)
-    assert small("kdcn.user_state=false").crosses[0].kernel.shape == (6 + 2 + 56 + 31,)
-    assert small("kdcn.dialogue=false").crosses[0].kernel.shape == (6 + 2 + 12 + 31,)
-    assert small("kdcn.candidate=false").crosses[0].kernel.shape == (6 + 2 + 12 + 56,)
-
-
-def test_the_table_holds_only_types_that_are_looked_up():
-    assert set(small().entities.types) == {"user", "item", "keyword"}
-    assert set(small("kdcn.candidate=false").entities.types) == {"item", "keyword"}
-    assert set(small("kdcn.candidate=false", "kdcn.dialogue=false").entities.types) == {"item"}
+@pytest.mark.parametrize(("part", "size"), [("user_state", 12), ("dialogue", 56), ("candidate", 31)])
+def test_a_switch_takes_its_part_out_of_f(part, size):
+    # u: (3 + 1 positions) * 3 filters. d: (3 + 4 keywords) * 8. Candidate: 2 vectors * 8 + 3 products * 5.
+    full, without = small(), small(f"kdcn.{part}=false")
+    assert full.crosses[0].kernel.shape[0] - without.crosses[0].kernel.shape[0] == size
 
 
 def test_a_frozen_table_is_not_trained():
@@ -192,7 +176,7 @@ def test_the_rows_of_padding_do_not_count():
     model, inputs = randomized(small()), some_inputs(6)
     expected = model(inputs).numpy()
     for table in (model.entities.table, model.categories.embedding.table):
-        table.scatter_update(tf.IndexedSlices(tf.random.normal([1, table.shape[1]], 5.0), [0]))
+        table.scatter_update(tf.IndexedSlices(tf.range(100.0, 100.0 + table.shape[1])[None], [0]))
     np.testing.assert_array_equal(model(inputs), expected)
 
 
@@ -209,17 +193,6 @@ def test_unknown_ids_share_one_row():
         np.testing.assert_array_equal(model(beyond), model(unknown))
 
 
-def test_longer_padding_changes_nothing():
-    # The same behaviour with three places of padding behind it: equal logits.
-    model = tiny(cross_layers=1, deep_units=(3,))
-    longer_spec = dataclasses.replace(model.spec, max_behaviors=4)
-    longer = KDCN.from_config({**model.get_config(), "spec": dataclasses.asdict(longer_spec)})
-    longer.set_weights(model.get_weights())
-    key = records.behavior_key("click")
-    padded = TINY_INPUTS | {key: tf.pad(TINY_INPUTS[key], [[0, 0], [0, 3]])}
-    np.testing.assert_allclose(longer(padded), model(TINY_INPUTS), rtol=1e-6)
-
-
 @pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
 def test_config_round_trip(cross):
     model, inputs = randomized(small(f"kdcn.cross={cross}")), some_inputs(4)
@@ -229,26 +202,7 @@ def test_config_round_trip(cross):
     np.testing.assert_array_equal(again(inputs), model(inputs))
 
 
-def test_dropout_only_in_training():
-    model, inputs = randomized(small("kdcn.dropout=0.9")), some_inputs(6)
-    np.testing.assert_array_equal(model(inputs), model(inputs, training=False))
-    assert not np.allclose(model(inputs, training=True), model(inputs))
-
-
-def test_equal_seeds_start_equal():
-    first, again, other = small(), small(), small("finetune.seed=2")
-    for one, two, three in zip(first.weights, again.weights, other.weights, strict=True):
-        np.testing.assert_array_equal(one, two)
-        assert not np.any(one) or not np.array_equal(one, three)  # biases start at zero under any seed
-
-
 def test_heads_that_do_not_divide_the_embedding_size():
     with pytest.raises(ConfigError, match=r"kdcn\.heads: 3 heads don't divide encoder\.dim=8"):
         small("kdcn.heads=3")
     assert small("kdcn.heads=3", "kdcn.dialogue=false").dialogue is None
-
-
-def test_no_behaviour_kinds():
-    without = dataclasses.replace(DESCRIBED, info={**INFO, "behaviors": []})
-    with pytest.raises(ConfigError, match=r"logs\.behaviors"):
-        build_kdcn(config.resolve(assignments=SMALL), without)

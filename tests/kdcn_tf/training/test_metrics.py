@@ -11,21 +11,6 @@ def array(*values):
     return np.array(values, np.float64)
 
 
-@pytest.fixture(scope="module")
-def impressions():
-    """(labels, logits, sessions) of 3000 impressions in some 300 sessions; logits are rounded, so many are equal."""
-    rng = np.random.default_rng(5)
-    sessions = rng.integers(0, 300, 3000)
-    logits = np.round(rng.normal(-1.5, 1.0, 3000), 1)
-    labels = (rng.random(3000) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    return labels, logits, sessions
-
-
-def by_session(impressions):
-    labels, logits, sessions = impressions
-    return [(labels[sessions == s], logits[sessions == s]) for s in np.unique(sessions)]
-
-
 def test_auc_counts_ties_half():
     # Clicks score 3 and 2, the others 2 and 1: 3 > 2, 3 > 1, 2 = 2 (half), 2 > 1: 3.5 of 4 pairs.
     assert metrics.auc(array(1, 0, 1, 0), array(3, 2, 2, 1)) == pytest.approx(0.875)
@@ -38,11 +23,6 @@ def test_gauc_weighs_sessions_by_impressions():
     labels = array(1, 0, 1, 0, 0, 0, 0, 1)
     scores = array(5, 4, 1, 2, 1, 9, 9, 9)
     assert metrics.gauc(labels, scores, array(8, 8, 3, 3, 3, 5, 5, 6)) == pytest.approx(0.55)
-
-
-def test_gauc_does_not_depend_on_the_order_of_impressions(impressions):
-    mixed = np.random.default_rng(0).permutation(len(impressions[0]))
-    assert metrics.gauc(*(column[mixed] for column in impressions)) == pytest.approx(metrics.gauc(*impressions))
 
 
 @pytest.mark.parametrize(
@@ -99,36 +79,22 @@ def test_no_impressions_have_no_figures():
     assert set(found.values()) == {None}
 
 
-def test_sliced():
-    # Slice "a" has labels 1, 0 at scores 2, 1: AUC 1. Slice "b" has them at 1, 2: AUC 0.
-    found = metrics.sliced(
-        array(1, 0, 1, 0), array(2, 1, 1, 2), array(1, 1, 2, 2), {"source": np.array([b"a", b"a", b"b", b"b"])},
-        lambda column, value: f"{column} {value.decode()}",
-    )  # fmt: skip
-    assert {name: figures["auc"] for name, figures in found["source"].items()} == {"source a": 1.0, "source b": 0.0}
-    assert [figures["impressions"] for figures in found["source"].values()] == [2, 2]
-
-
-def test_auc_and_log_loss_equal_scikit_learn(impressions):
-    labels, logits, _ = impressions
-    assert metrics.auc(labels, logits) == pytest.approx(sklearn_metrics.roc_auc_score(labels, logits), abs=1e-12)
-    expected = sklearn_metrics.log_loss(labels, 1 / (1 + np.exp(-logits)))
-    assert metrics.log_loss(labels, logits) == pytest.approx(expected, abs=1e-12)
-
-
-def test_gauc_equals_scikit_learn(impressions):
-    mixed = [(labels, logits) for labels, logits in by_session(impressions) if 0 < labels.sum() < len(labels)]
-    areas = [sklearn_metrics.roc_auc_score(labels, logits) for labels, logits in mixed]
-    expected = np.average(areas, weights=[len(labels) for labels, _ in mixed])
-    assert metrics.gauc(*impressions) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("k", [1, 5, 10])
-def test_ndcg_equals_scikit_learn(impressions, k):
-    # scikit-learn wants two documents at least; a single clicked one has NDCG 1.
-    expected = [
-        sklearn_metrics.ndcg_score([labels], [logits], k=k) if len(labels) > 1 else 1.0
-        for labels, logits in by_session(impressions)
-        if labels.any()
-    ]
-    assert metrics.ndcg(*impressions, k) == pytest.approx(np.mean(expected), abs=1e-12)
+def test_equal_scikit_learn():
+    # 3000 impressions in some 300 sessions; logits are rounded, so that many are equal.
+    rng = np.random.default_rng(5)
+    sessions, logits = rng.integers(0, 300, 3000), np.round(rng.normal(-1.5, 1.0, 3000), 1)
+    probabilities = 1 / (1 + np.exp(-logits))
+    labels = (rng.random(3000) < probabilities).astype(np.float32)
+    groups = [(labels[sessions == s], logits[sessions == s]) for s in np.unique(sessions)]
+    mixed = [(y, x) for y, x in groups if 0 < y.sum() < len(y)]
+    areas = [sklearn_metrics.roc_auc_score(y, x) for y, x in mixed]
+    expected = {
+        "auc": sklearn_metrics.roc_auc_score(labels, logits),
+        "log_loss": sklearn_metrics.log_loss(labels, probabilities),
+        "gauc": np.average(areas, weights=[len(y) for y, _ in mixed]),
+    }
+    for k in (5, 10):  # scikit-learn wants two documents at least; a single clicked one has NDCG 1
+        clicked = [sklearn_metrics.ndcg_score([y], [x], k=k) if len(y) > 1 else 1.0 for y, x in groups if y.any()]
+        expected[f"ndcg@{k}"] = np.mean(clicked)
+    found = metrics.summarize(labels, logits, sessions)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
