@@ -95,14 +95,14 @@ class EncoderConfig(Section):
         "identity", "activation of a GCN layer (paper: sigmoid)", one_of("sigmoid", "tanh", "relu", "identity")
     )
     residual: bool = option(True, "add a layer's input to its output; not in the paper")
-    norm: int = option(1, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
+    norm: int = option(2, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
 
 
 @dataclass(frozen=True)
 class PretrainConfig(Section):
     """Training of GCN-TransE."""
 
-    epochs: int = option(10, "passes over the triples (paper: 5)", at_least(1))
+    epochs: int = option(30, "passes over the triples (paper: 5)", at_least(1))
     batch_size: int = option(1000, "positive triples per step B (paper: 1000)", at_least(1))
     negatives: int = option(64, "negatives per positive, shared inside a chunk", at_least(1))
     chunks: int = option(8, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
@@ -170,10 +170,10 @@ class KdcnConfig(Section):
 class FinetuneConfig(Section):
     """Training of K-DCN (equation 13)."""
 
-    epochs: int = option(5, "passes over the training examples", at_least(1))
+    epochs: int = option(8, "passes over the training examples", at_least(1))
     batch_size: int = option(512, "examples per step (paper: 512)", at_least(1))
     learning_rate: float = option(1e-3, "Adam's learning rate of the network", positive)
-    entity_learning_rate: float = option(1e-3, "Adam's learning rate of the entity table", positive)
+    entity_learning_rate: float = option(1e-4, "Adam's learning rate of the entity table", positive)
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))

@@ -86,7 +86,7 @@ step kdcn "$LAUNCH_DIR/train_kdcn.sh" --ctr="$run/ctr" --embeddings="$run/embedd
 # The same network without the graph's knowledge: what pretraining is worth.
 step no_pretraining "$kdcn" train-kdcn --ctr="$run/ctr" "${flags[@]}" --set kdcn.pretrained=false
 step evaluation "$kdcn" evaluate --ctr="$run/ctr" --model=kdcn="$run/kdcn" \
-    --model=no_pretraining="$run/no_pretraining" --baseline=lr
+    --model=no_pretraining="$run/no_pretraining" --baseline=lr --raw="$raw"
 export_model
 
 echo "== wall-clock time"
