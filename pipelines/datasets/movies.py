@@ -127,6 +127,8 @@ def _write(
     for name, parts in streams.items():
         count = writer.stream(name, (record for part in parts for record in part))
         log.info("%s: %s records", name, f"{count:,}")
+    if not dialogues.dbpedia:
+        return
     items_of = catalogue.items_of_entity()
     for head in (ITEM, DBPEDIA):
         for tail in (ITEM, DBPEDIA):

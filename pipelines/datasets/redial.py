@@ -1,5 +1,6 @@
 """Reading of a ReDial folder: dialogues, film titles, and DBpedia triples about the films."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.jsonl import json_rows
 from pipelines.datasets import tables
 
+LINKS, TRIPLES = "movie_to_dbpedia.tsv", "dbpedia_triples.tsv.gz"
 MENTION = re.compile(r"@(\d+)")
+log = logging.getLogger(__name__)
 DISLIKED, LIKED, DID_NOT_SAY = 0, 1, 2
 
 
@@ -47,7 +50,7 @@ class Redial:
     """Attributes:
     titles: movie id -> title.
     dialogues: in order.
-    dbpedia: movie id -> DBpedia entity.
+    dbpedia: movie id -> DBpedia entity; empty for a folder without the DBpedia files.
     """
 
     titles: dict[str, str]
@@ -75,15 +78,22 @@ def read(directory: str) -> Redial:
             if dialogue.number in dialogues:
                 raise DataError(f"{path}:{line}: conversationId: {dialogue.number} occurs twice")
             dialogues[dialogue.number] = dialogue
-    links = tables.tsv_rows(files.join(directory, "movie_to_dbpedia.tsv"), ("movie", "entity"))
-    dbpedia = {row.id("movie"): row.id("entity") for row in links}
-    return Redial(titles, [dialogues[number] for number in sorted(dialogues)], dbpedia)
+    return Redial(titles, [dialogues[number] for number in sorted(dialogues)], _links(directory))
+
+
+def _links(directory: str) -> dict[str, str]:
+    """The links to DBpedia, which ReDial itself doesn't publish."""
+    paths = [files.join(directory, name) for name in (LINKS, TRIPLES)]
+    if not any(map(files.exists, paths)):
+        log.warning("%s: neither %s nor %s: no DBpedia knowledge", directory, LINKS, TRIPLES)
+        return {}
+    return {row.id("movie"): row.id("entity") for row in tables.tsv_rows(paths[0], ("movie", "entity"))}
 
 
 def dbpedia_triples(directory: str) -> Iterator[tuple[str, str, str]]:
     """Head, relation, tail, each a DBpedia name."""
     columns = ("head", "relation", "tail")
-    for row in tables.tsv_rows(files.join(directory, "dbpedia_triples.tsv.gz"), columns):
+    for row in tables.tsv_rows(files.join(directory, TRIPLES), columns):
         yield row.id("head"), row.id("relation"), row.id("tail")
 
 
