@@ -84,6 +84,9 @@ def _info(config: Config, results: job.Results) -> dict:
         "max_query_keywords": config.ctr.max_query_keywords,
         "max_title_keywords": config.ctr.max_title_keywords,
         "max_categories": config.ctr.max_categories,
+        # For requests to the trained model, which have to be made alike.
+        "max_keywords": config.logs.max_keywords,
+        "history_days": config.ctr.history_days,
         "dense": {
             "names": list(found),
             "mean": [mean for mean, _ in found.values()],

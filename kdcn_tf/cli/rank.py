@@ -61,13 +61,16 @@ def _rank(values: flags.FlagValues, raw: manifest.Manifest, asked: Any) -> None:
     path = latest(values.model)
     request = RankRequest(manifest.read(path, manifest.SERVING))
     before = asked.timestamp if values.time is None else values.time
+    spec = request.spec
     history = raw_logs.find_history(
-        values.raw, raw, asked.user_id, before, request.spec.behaviors, request.spec.max_behaviors
+        values.raw, raw, asked.user_id, before, spec.behaviors, spec.max_behaviors, request.history_days
     )
     candidates = [str(impression["item_id"]) for impression in asked.impressions]
     known = raw_logs.find_items(values.raw, raw, {*candidates, *(i for items in history.values() for i in items)})
     if unknown := [item for item in candidates if item not in known]:
         raise DataError(f"--candidates: {unknown[0]!r} isn't in the items of {values.raw}")
+    # As build-ctr does with behaviours whose item the logs don't have.
+    history = {kind: [item for item in items if item in known] for kind, items in history.items()}
     inputs = request.inputs(
         user=asked.user_id,
         query=asked.query,

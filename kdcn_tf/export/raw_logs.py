@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ Record = dict[str, Any]
 
 MIN_SHOWN = 3
 """Candidates that a session needs to serve as an example."""
+
+DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ def find_items(directory: str, raw: manifest.Manifest, wanted: Iterable[str]) ->
 
 
 def find_history(
-    directory: str, raw: manifest.Manifest, user: str, before: float, kinds: Iterable[str], limit: int
+    directory: str,
+    raw: manifest.Manifest,
+    user: str,
+    before: float,
+    kinds: Iterable[str],
+    limit: int,
+    days: float | None = None,
 ) -> dict[str, list[str]]:
     """A user's items per behaviour kind strictly before a moment, latest first.
 
@@ -69,16 +78,18 @@ def find_history(
         directory: of the raw logs.
         raw: their manifest.
         user: id in the logs.
-        before: seconds since 1970.
+        before: seconds since 1970; infinite for all.
         kinds: behaviour kinds.
         limit: items kept per kind.
+        days: back from `before` that count; None for all.
     """
+    since = -math.inf if days is None or math.isinf(before) else before - days * DAY
     latest: dict[str, list[tuple[float, str]]] = {kind: [] for kind in kinds}
     for place, record in records_of(directory, raw, "behaviors"):
-        if _field(record, "user_id", place) != user or record.get("behavior") not in latest:
+        if str(_field(record, "user_id", place)) != user or record.get("behavior") not in latest:
             continue
         event = (_number(record, place), str(_field(record, "item_id", place)))
-        if event[0] < before:
+        if since <= event[0] < before:
             kept = latest[record["behavior"]]
             heapq.heappush(kept, event)
             if len(kept) > limit:

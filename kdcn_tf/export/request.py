@@ -19,11 +19,17 @@ class RankRequest:
 
     Args:
         served: manifest of the SavedModel.
+
+    Attributes:
+        spec: the model's features.
+        history_days: days back from a request in which behaviours count; None for all.
     """
 
     def __init__(self, served: Manifest):
         self.spec = spec_of(served)
-        self._max_keywords = from_dict(served.config).logs.max_keywords
+        # As the training examples were built; the model's own configuration may say something else.
+        self._max_keywords = int(served.info.get("max_keywords", from_dict(served.config).logs.max_keywords))
+        self.history_days: float | None = served.info.get("history_days")
 
     def inputs(
         self,
@@ -62,18 +68,23 @@ class RankRequest:
 
     def _title_keywords(self, item: Record) -> list[str]:
         given = item.get("keywords")
-        return text.given_keywords(item["title"] if given is None else given, self._max_keywords)
+        return text.given_keywords(str(item["title"]) if given is None else given, self._max_keywords)
 
     def _statistics(self, items: Sequence[Record], stats: Sequence[Mapping[str, float]]) -> np.ndarray:
         """[n, D], NaN for what isn't known."""
         rows = []
         for item, own in zip(items, stats, strict=True):
-            known = {**(item.get("stats") or {}), **own}
+            known = {**_without_nulls(item.get("stats")), **_without_nulls(own)}
             try:
                 rows.append([float(known.get(name, "nan")) for name in self.spec.dense_names])
             except (TypeError, ValueError):
                 raise DataError(f"item {item['item_id']!r}: stats: not a number") from None
         return np.array(rows, np.float32).reshape(len(items), len(self.spec.dense_names))
+
+
+def _without_nulls(stats: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Null counts as absent, as in the logs."""
+    return {name: value for name, value in (stats or {}).items() if value is not None}
 
 
 def _categories(item: Record) -> list[str]:
