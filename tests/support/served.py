@@ -48,7 +48,7 @@ def _session(name, user, when: int, query, *shown: tuple) -> list[dict]:
 
 
 IMPRESSIONS = [
-    *_session("s1", "u1", 10, "The red running shoe, please", ("a", 1, {"score": 2}), ("b", 0), ("c", 0)),
+    *_session("s1", "u1", 10, "A red running shoe for the café", ("a", 1, {"score": 2}), ("b", 0), ("c", 0)),
     *_session("s2", 7, 40, ["Shoe", "zebra", "red", "运动"], (4, 0), ("a", 0, {"price": None}), ("d", 0, {"price": 5})),
     *_session("s3", "stranger", 60, "café 运动", ("e", 0), ("c", 1)),
     *_session(5, "u1", 100, "", ("a", 0), ("b", 1), (4, 0), ("d", 0)),
