@@ -1,0 +1,65 @@
+"""The whole chain, from raw logs to a ranked answer, as a user starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHAIN = ROOT / "launch" / "run_chain.sh"
+STEPS = ("ckg", "ckg_model", "embeddings", "ctr", "kdcn", "no_pretraining", "evaluation", "serving")
+
+TINY = ("simulate.users=150", "simulate.items=90", "simulate.sessions=300", "pretrain.epochs=1", "finetune.epochs=1",
+        "ckg.triples_per_file=1000", "ctr.examples_per_file=700", "encoder.dim=16", "kdcn.filters=4")  # fmt: skip
+
+
+def run(*command: object, timeout: int = 900) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
+    environment["KDCN_VENV"] = str(Path(sys.executable).parents[1])
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=environment, timeout=timeout, cwd=ROOT
+    )
+
+
+def kdcn(*arguments: object) -> subprocess.CompletedProcess:
+    return run(sys.executable, "-m", "kdcn_tf.cli.main", *arguments)
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_chain_on_simulated_logs(tmp_path):
+    flags = [part for setting in TINY for part in ("--set", setting)]
+    assert kdcn("simulate", "--output", tmp_path / "raw", *flags).returncode == 0
+    first = run(CHAIN, tmp_path / "raw", tmp_path / "run", *flags)
+    assert first.returncode == 0, first.stderr[-3000:]
+    figures = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
+    assert set(figures["sources"]["all"]) == {"kdcn", "no_pretraining", "lr"}
+    assert 0.8 < figures["best_possible"]["auc"] < 0.95
+    assert "<- clicked in the log" in first.stdout
+    assert first.stdout.splitlines()[-1] == f"== SavedModel: {tmp_path}/run/serving/1"
+    # The same command finds everything done, other flags are refused.
+    again = run(CHAIN, tmp_path / "raw", tmp_path / "run", *flags)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stdout.count("already there") == len(STEPS)
+    other = run(CHAIN, tmp_path / "raw", tmp_path / "run", "--preset=quick")
+    assert (other.returncode, "name a fresh directory" in other.stderr) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.cluster
+@pytest.mark.timeout(2400)
+def test_chain_on_public_data(tmp_path, public_data):
+    """K-DCN has to beat chance by far on both sources, and the rarer source has to be there."""
+    folders = {"redial": public_data / "redial", "movielens": public_data / "ml-latest-small"}
+    imported = kdcn("import", "movies", *(f"--{k}={v}" for k, v in folders.items()), f"--output={tmp_path / 'raw'}")
+    assert imported.returncode == 0, imported.stderr[-3000:]
+    done = run(CHAIN, tmp_path / "raw", tmp_path / "run", timeout=2400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    sources = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())["sources"]
+    assert set(sources) == {"all", "movielens", "redial"}
+    assert sources["movielens"]["kdcn"]["auc"] > 0.65
+    assert sources["redial"]["kdcn"]["auc"] is not None
