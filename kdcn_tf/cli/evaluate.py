@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from kdcn_tf import command, files, manifest
-from kdcn_tf.errors import ConfigError
+from kdcn_tf.errors import ConfigError, DataError
 
 NAME = "evaluate"
 METRICS_FILE = "metrics.json"
@@ -82,7 +82,11 @@ def _judge(
         logits[name] = evaluation.BASELINES[name](data)
     judged: Judged = {}
     for name, scored in logits.items():
-        for source, figures in evaluation.judge(data, scored).items():
+        try:
+            found = evaluation.judge(data, scored)
+        except ValueError as error:
+            raise DataError(f"model {name!r}: {error}") from None
+        for source, figures in found.items():
             judged.setdefault(source, {})[name] = figures
     return judged, len(next(iter(logits.values())))
 

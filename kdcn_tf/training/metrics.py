@@ -123,7 +123,12 @@ def summarize(labels: np.ndarray, logits: np.ndarray, sessions: np.ndarray) -> F
         labels: [n], 0 or 1.
         logits: [n].
         sessions: [n], session of each impression.
+
+    Raises:
+        ValueError: logits that are NaN, which would sort last and look like good scores, or infinite.
     """
+    if wrong := int(np.sum(~np.isfinite(logits))):
+        raise ValueError(f"{wrong:,} of {len(logits):,} logits are NaN or infinite")
     return {
         "auc": auc(labels, logits),
         "gauc": gauc(labels, logits, sessions),

@@ -79,6 +79,11 @@ def test_no_impressions_have_no_figures():
     assert set(found.values()) == {None}
 
 
+def test_logits_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="2 of 3 logits are NaN or infinite"):
+        metrics.summarize(array(1, 0, 1), array(np.nan, 0, np.inf), array(1, 1, 1))
+
+
 def test_equal_scikit_learn():
     # 3000 impressions in some 300 sessions; logits are rounded, so that many are equal.
     rng = np.random.default_rng(5)
