@@ -166,7 +166,10 @@ def test_redial_impressions(made):
 
 def test_triples_are_split_by_the_types_of_their_ends(made):
     found = manifest.read(str(made), manifest.RAW)
-    split = {name: gzip.open(made / f"extra_{name}.tsv.gz", "rt").read() for name in found.info["extra_triples"]}
+    split = {
+        name: gzip.decompress((made / f"extra_{name}.tsv.gz").read_bytes()).decode()
+        for name in found.info["extra_triples"]
+    }
     assert split == {
         "item_dbpedia": f"{MUMMY}\tdirector\tStephen_Sommers\n",
         "dbpedia_dbpedia": "Stephen_Sommers\tborn_in\tUSA\n",
