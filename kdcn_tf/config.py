@@ -8,8 +8,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kdcn_tf import options
-from kdcn_tf.errors import ConfigError
-from kdcn_tf.options import Section, at_least, each, fraction, no_duplicates, one_of, option, positive, share
+from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.options import (
+    Section,
+    all_of,
+    at_least,
+    each,
+    fraction,
+    identifier,
+    no_duplicates,
+    not_empty,
+    one_of,
+    option,
+    positive,
+    seconds,
+    seed_range,
+    share,
+)
 from kdcn_tf.presets import PRESETS
 
 
@@ -17,7 +32,7 @@ from kdcn_tf.presets import PRESETS
 class SimulateConfig(Section):
     """The log simulator."""
 
-    seed: int = option(7, "seed of every random choice")
+    seed: int = option(7, "seed of every random choice", seed_range)
     users: int = option(4000, "number of users", at_least(1))
     items: int = option(2000, "number of items", at_least(2))
     sellers: int = option(50, "number of sellers", at_least(1))
@@ -34,9 +49,9 @@ class TimeConfig(Section):
     """Split by time. Knowledge, vocabularies, thresholds and statistics use only what lies before `train_end`."""
 
     train_end: float | None = option(
-        None, "data cutoff in seconds since 1970: the first instant that is not training period"
+        None, "data cutoff in seconds since 1970: the first instant that is not training period", seconds
     )
-    valid_end: float | None = option(None, "first instant of the test period, in seconds since 1970")
+    valid_end: float | None = option(None, "first instant of the test period, in seconds since 1970", seconds)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,7 +64,9 @@ class LogsConfig(Section):
     """Reading of the raw logs."""
 
     behaviors: tuple[str, ...] = option(
-        ("click", "cart", "favorite", "purchase"), "the k behaviour kinds, in order (paper: 4)", no_duplicates
+        ("click", "cart", "favorite", "purchase"),
+        "the k behaviour kinds, in order (paper: 4)",
+        all_of(not_empty, no_duplicates, each(identifier)),
     )
     max_bad_share: float = option(
         0.01, "share of records of a stream that may be dead letters before the job fails", fraction
@@ -116,7 +133,7 @@ class PretrainConfig(Section):
     learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
     eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
-    seed: int = option(1, "seed of initial values, shuffling and negatives")
+    seed: int = option(1, "seed of initial values, shuffling and negatives", seed_range)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,7 +163,7 @@ class KdcnConfig(Section):
     dialogue: bool = option(True, "use d, equations 6 to 8")
     candidate: bool = option(True, "add to f the vectors of candidate and user and their products; not in the paper")
     widths: tuple[int, ...] = option(
-        (2, 4), "widths N of the convolutions over behaviours (paper: 2, 4)", each(at_least(1))
+        (2, 4), "widths N of the convolutions over behaviours (paper: 2, 4)", all_of(not_empty, each(at_least(1)))
     )
     filters: int = option(64, "filters per width (the paper doesn't say)", at_least(1))
     heads: int = option(4, "attention heads (paper: 4)", at_least(1))
@@ -177,7 +194,7 @@ class FinetuneConfig(Section):
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
-    seed: int = option(1, "seed of initial values and shuffling")
+    seed: int = option(1, "seed of initial values and shuffling", seed_range)
 
 
 @dataclass(frozen=True)
@@ -200,6 +217,8 @@ class Config:
                 f"encoder.neighbors: {self.encoder.neighbors} sampled of "
                 f"ckg.stored_neighbors={self.ckg.stored_neighbors} stored"
             )
+        if self.kdcn.dialogue and self.encoder.dim % self.kdcn.heads:
+            raise ConfigError(f"kdcn.heads: must divide encoder.dim={self.encoder.dim}, got {self.kdcn.heads}")
 
 
 def resolve(
@@ -222,15 +241,21 @@ def resolve(
     """
     if preset not in PRESETS:
         raise ConfigError(f"--preset {preset}: unknown; known: {', '.join(PRESETS)}")
-    config = options.apply_overrides(Config(), PRESETS[preset], f"preset {preset}")
-    if suggested:
-        config = options.apply_overrides(config, suggested, "input dataset")
+    sources = [(PRESETS[preset], f"preset {preset}"), (suggested or {}, "input dataset")]
     if config_file:
-        config = options.apply_overrides(config, options.read_overrides(config_file), config_file)
-    return options.apply_overrides(config, dict(map(options.parse_assignment, assignments)), "--set")
+        sources.append((options.read_overrides(config_file), config_file))
+    sources.append((dict(map(options.parse_assignment, assignments)), "--set"))
+    return options.apply_overrides(Config(), *sources)
 
 
 def from_dict(data: dict) -> Config:
-    """The configuration that `options.to_dict` turned into plain data (in a manifest)."""
-    overrides = {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
-    return options.apply_overrides(Config(), overrides, "manifest")
+    """The configuration that `options.to_dict` turned into plain data (in a manifest).
+
+    Raises:
+        DataError: it isn't one.
+    """
+    try:
+        overrides = {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
+        return options.apply_overrides(Config(), (overrides, "manifest"))
+    except (AttributeError, ConfigError) as error:
+        raise DataError(f"the manifest's config: {error}") from None

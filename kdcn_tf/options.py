@@ -6,9 +6,11 @@
 import dataclasses
 import hashlib
 import json
+import math
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ import yaml
 from kdcn_tf.errors import ConfigError
 
 Check = Callable[[Any], str | None]  # returns what is wrong, or None
+Sourced = tuple[Mapping[str, Any], str]  # `section.field` -> value, and where the values come from
 T = TypeVar("T")
 
 
@@ -49,6 +52,29 @@ def no_duplicates(values: tuple) -> str | None:
     return None if len(set(values)) == len(values) else "has a duplicate"
 
 
+def not_empty(values: tuple) -> str | None:
+    return None if values else "must not be empty"
+
+
+def identifier(value: str) -> str | None:
+    """What is left alone where it becomes part of the name of a file, a feature or a served input."""
+    return None if re.fullmatch(r"[A-Za-z0-9_]+", value) else "must consist of the letters a-z, digits and _"
+
+
+def seed_range(value: int) -> str | None:
+    return None if 0 <= value < 2**31 else f"must be in [0, {2**31})"
+
+
+def seconds(value: float | None) -> str | None:
+    """Seconds since 1970; what is larger than the year 5138 is milliseconds."""
+    return None if value is None or abs(value) <= 1e11 else "must be in seconds since 1970"
+
+
+def all_of(*checks: Check) -> Check:
+    """What the first of `checks` finds wrong."""
+    return lambda v: next(filter(None, (check(v) for check in checks)), None)
+
+
 def each(check: Check) -> Check:
     """Applies `check` to every element of a tuple."""
 
@@ -70,11 +96,11 @@ class Section:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if not _fits(value, hints[field.name]):
-                raise ConfigError(f"{field.name}: expected {_type_name(hints[field.name])}, got {value!r}")
+                raise ConfigError(f"{field.name}: expected {_type_name(hints[field.name])}, got {_shown(value)}")
             check = field.metadata.get("check")
             wrong = check(value) if check else None
             if wrong:
-                raise ConfigError(f"{field.name}: {wrong}, got {value!r}")
+                raise ConfigError(f"{field.name}: {wrong}, got {_shown(value)}")
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -84,10 +110,15 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, hint)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _type_name(hint: Any) -> str:
@@ -111,37 +142,51 @@ def _coerce(value: Any, hint: Any) -> Any:
     return value
 
 
-def apply_overrides(config: T, overrides: Mapping[str, Any], source: str) -> T:
-    """Returns `config` with `section.field` values replaced.
+def apply_overrides(config: T, *sources: Sourced) -> T:
+    """Returns `config` with `section.field` values replaced; a later source wins.
+
+    What fits together is judged at the end only, so that one source may mend another.
 
     Args:
         config: a dataclass whose fields are `Section`s.
-        overrides: `section.field` -> value.
-        source: where the values come from, named in errors.
+        sources: values, and where they come from, named in errors.
 
     Raises:
         ConfigError: unknown section or field (known names are listed), wrong type or value.
     """
-    changed: dict[str, dict[str, Any]] = {}
-    for key, value in overrides.items():
-        section_name, _, field_name = key.partition(".")
-        section = _member(config, section_name, f"{source}: {key}: unknown section")
-        _member(section, field_name, f"{source}: {key}: unknown field")
-        hint = typing.get_type_hints(type(section))[field_name]
-        try:
-            changed.setdefault(section_name, {})[field_name] = _coerce(value, hint)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, got {value!r}") from None
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    for overrides, source in sources:
+        for key, value in overrides.items():
+            section, field = _place(config, key, source)
+            hint = typing.get_type_hints(type(getattr(config, section)))[field]
+            origins[key] = source
+            try:
+                values.setdefault(section, {})[field] = _coerce(value, hint)
+            except (TypeError, ValueError, OverflowError):
+                raise ConfigError(f"{source}: {key}: expected {_type_name(hint)}, got {_shown(value)}") from None
     sections = {}
-    for name, fields in changed.items():
+    for name, fields in values.items():
         try:
             sections[name] = dataclasses.replace(getattr(config, name), **fields)
         except ConfigError as error:
-            raise ConfigError(f"{source}: {name}.{error}") from None
+            raise _with_origin(f"{name}.{error}", origins, sources) from None
     try:
         return dataclasses.replace(config, **sections)  # type: ignore[type-var]
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
+        raise _with_origin(str(error), origins, sources) from None
+
+
+def _with_origin(message: str, origins: Mapping[str, str], sources: Sequence[Sourced]) -> ConfigError:
+    """Puts the source of the field that `message` begins with before it; else the last source that says anything."""
+    last = next(source for values, source in reversed(sources) if values)
+    return ConfigError(f"{origins.get(message.split(':')[0], last)}: {message}")
+
+
+def _place(config: Any, key: str, source: str) -> tuple[str, str]:
+    section, _, field = key.partition(".")
+    _member(_member(config, section, f"{source}: {key}: unknown section"), field, f"{source}: {key}: unknown field")
+    return section, field
 
 
 def _member(owner: Any, name: str, wrong: str) -> Any:
@@ -157,21 +202,63 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if not equals or "." not in key:
         raise ConfigError(f"--set {text}: expected section.field=value")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
+        return key.strip(), _load_yaml(value)
+    except YamlError:
         raise ConfigError(f"--set {text}: the value is not valid YAML") from None
+
+
+class YamlError(ValueError):
+    """What is wrong with a YAML text, on one line, and in which line."""
+
+    def __init__(self, problem: str, line: int | None):
+        super().__init__(problem)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} occurs twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+    """Value of a YAML text.
+
+    Raises:
+        YamlError: what is wrong, and the number of the line where it is known.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(error.problem or "wrong", mark.line + 1 if mark else None) from None
+    except yaml.YAMLError as error:
+        raise YamlError(str(error).splitlines()[0], None) from None
+    except RecursionError:
+        raise YamlError("nested too deeply", None) from None
 
 
 def read_overrides(path: str) -> dict[str, Any]:
     """Reads a YAML or JSON file of sections into `section.field` -> value."""
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = _load_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(data, dict) or not all(isinstance(v, dict) for v in data.values()):
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
+    except YamlError as error:
+        raise ConfigError(f"{path}{f':{error.line}' if error.line else ''}: not valid YAML: {error}") from None
+    if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping of sections to mappings of fields")
+    for name, body in data.items():
+        if not isinstance(body, dict):
+            raise ConfigError(f"{path}: {name}: expected a mapping of fields, got {_shown(body)}")
     return {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
 
 

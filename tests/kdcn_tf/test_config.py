@@ -6,7 +6,7 @@ import pytest
 
 from kdcn_tf import config, options
 from kdcn_tf.config import Config
-from kdcn_tf.errors import ConfigError
+from kdcn_tf.errors import ConfigError, DataError
 
 CHECKED = {
     f"{section.name}.{field.name}": field.default
@@ -24,10 +24,12 @@ def refused(*assignments: str, **sources) -> str:
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_every_check_refuses_something_and_names_its_field(name):
-    """A value of the right type that no check lets pass: checked numbers are never below 0."""
+    """A value of the right type that no check lets pass: checked numbers are never below 0, times may be."""
     wrong = {str: "none", tuple: "[0]"}.get(type(CHECKED[name]), "-1")
     if name == "logs.behaviors":
         wrong = "[click, click]"
+    if name.startswith("time."):
+        wrong = "1700000000000"  # milliseconds
     message = refused(f"{name}={wrong}")
     assert message.startswith(f"--set: {name}: ")
     assert "expected" not in message  # that would be the type
@@ -40,20 +42,47 @@ def test_every_check_refuses_something_and_names_its_field(name):
         (["ckg.valid_fraction=0.5", "ckg.test_fraction=0.5"], "ckg.valid_fraction: with test_fraction it must stay"),
         (["pretrain.chunks=7"], "pretrain.chunks: must divide batch_size=1000, got 7"),
         (["encoder.neighbors=30"], "encoder.neighbors: 30 sampled of ckg.stored_neighbors=20 stored"),
+        (["encoder.dim=10"], "kdcn.heads: must divide encoder.dim=10, got 4"),
     ],
 )
 def test_options_that_contradict_each_other(assignments, message):
-    """Those that need each other may come together: neighbours 30 of 40."""
     assert refused(*assignments).startswith(f"--set: {message}")
-    config.resolve(assignments=["encoder.neighbors=30", "ckg.stored_neighbors=40"])
+
+
+def test_options_that_need_each_other_may_come_from_two_sources():
+    """Neighbours 30 of 40; 5 heads for vectors of 10; 10 chunks for a batch of 70."""
+    found = config.resolve(
+        suggested={"encoder.dim": 10, "encoder.neighbors": 30, "pretrain.batch_size": 70},
+        assignments=["kdcn.heads=5", "ckg.stored_neighbors=40", "pretrain.chunks=10"],
+    )
+    assert (found.encoder.dim, found.kdcn.heads, found.pretrain.chunks) == (10, 5, 10)
+    assert refused(suggested={"encoder.dim": 10}).startswith("input dataset: kdcn.heads: must divide")
+    config.resolve(assignments=["encoder.dim=10", "kdcn.dialogue=false"])  # no heads, nothing to divide
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("time.train_end=.nan", "time.train_end: expected float | None, got nan"),
+        ("pretrain.margin=.inf", "pretrain.margin: expected float, got inf"),
+        (f"pretrain.margin=1{'0' * 400}", f"pretrain.margin: expected float, got 1{'0' * 79}..."),
+        ("encoder.dim=99999999999999999999", "encoder.dim: expected int, got 99999999999999999999"),
+        ("finetune.seed=-1", "finetune.seed: must be in [0, 2147483648), got -1"),
+        ("logs.behaviors=[]", "logs.behaviors: must not be empty, got ()"),
+        ("logs.behaviors=[a b]", "logs.behaviors: element 'a b' must consist of the letters a-z, digits and _"),
+        ("kdcn.widths=[]", "kdcn.widths: must not be empty, got ()"),
+    ],
+)
+def test_values_that_would_fail_late_are_refused_at_once(assignment, message):
+    assert refused(assignment).startswith(f"--set: {message}")
 
 
 def test_a_later_source_wins(tmp_path):
-    """Preset < dataset < file < --set. Epochs are 10 by default and 5 in preset paper."""
+    """Preset < dataset < file < --set. Preset paper says 5 epochs."""
     (tmp_path / "c.yaml").write_text("pretrain: {epochs: 7}")
     sources = ["paper", {"pretrain.epochs": 6}, str(tmp_path / "c.yaml"), ["pretrain.epochs=8", "pretrain.epochs=9"]]
     found = [config.resolve(*sources[:number]) for number in range(5)]
-    assert [one.pretrain.epochs for one in found] == [10, 5, 6, 7, 9]
+    assert [one.pretrain.epochs for one in found] == [Config().pretrain.epochs, 5, 6, 7, 9]
     assert found[4].encoder.activation == "sigmoid"  # what later sources don't say stays
 
 
@@ -71,3 +100,9 @@ def test_plain_data_and_yaml_hold_everything(tmp_path):
     assert config.from_dict(options.to_dict(found)) == found
     (tmp_path / "config.yaml").write_text(options.to_yaml(found), encoding="utf-8")
     assert config.resolve(config_file=str(tmp_path / "config.yaml")) == found
+
+
+def test_a_manifest_of_another_configuration_is_wrong_data():
+    for body, wrong in [({"kdcn": {"new": 1}}, "kdcn.new: unknown field"), ({"kdcn": 3}, ""), ([], "")]:
+        with pytest.raises(DataError, match=f"the manifest's config: .*{wrong}"):
+            config.from_dict(body)
