@@ -86,7 +86,7 @@ def _rank(values: flags.FlagValues, raw: manifest.Manifest, asked: Any) -> None:
 def _context(query: str | Sequence[str], history: Mapping[str, Sequence[str]], known: Mapping[str, Any]) -> str:
     lines = [f"query: {query if isinstance(query, str) else ', '.join(query)}"]
     for kind, items in history.items():
-        titles = [known[item]["title"] for item in items[:_RECENT] if item in known]
+        titles = [str(known[item]["title"]) for item in items[:_RECENT]]
         more = f" and {len(items) - len(titles)} more" if len(items) > len(titles) else ""
         lines.append(f"{kind} before: {'; '.join(titles) or 'nothing'}{more}")
     return "\n".join(lines)
