@@ -105,4 +105,9 @@ class IdMap:
     @classmethod
     def from_json(cls, data: dict) -> "IdMap":
         ranges = {name: (int(span[0]), int(span[1])) for name, span in data["ranges"].items()}
-        return cls(ranges, tuple(data["relations"]), data["fingerprint"])
+        following = 1
+        for name, (first, last) in sorted(ranges.items(), key=lambda item: item[1]):
+            if not following <= first <= last:
+                raise ValueError(f"ids of {name} are not behind those before them: [{first}, {last})")
+            following = last
+        return cls(ranges, tuple(map(str, data["relations"])), str(data["fingerprint"]))

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from kdcn_tf import config, options
+from kdcn_tf import config, errors, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError, KdcnError
 
@@ -80,9 +80,10 @@ def run(
             print(options.describe(resolve_config(values)))
             sys.exit(0)
         sys.exit(call(values, rest) or 0)
-    except KdcnError as error:
-        print(f"kdcn {name}: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    except (KdcnError, OSError) as error:
+        known = errors.of_os(error) if isinstance(error, OSError) else error
+        print(f"kdcn {name}: error: {known}", file=sys.stderr)
+        sys.exit(known.exit_code)
     except KeyboardInterrupt:
         print(f"kdcn {name}: interrupted", file=sys.stderr)
         sys.exit(130)

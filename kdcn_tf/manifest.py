@@ -6,6 +6,8 @@ directory has none, and a changed file is refused.
 """
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -142,20 +144,30 @@ def _parse(path: str) -> Manifest:
         if body["format"] != FORMAT:
             raise DataError(f"{path}: format {body['format']}, this version reads {FORMAT}")
         return _from_json(body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a manifest: {error!r}") from None
 
 
 def _from_json(body: dict) -> Manifest:
     return Manifest(
-        kind=body["kind"],
-        files={name: tuple(DataFile(**f) for f in group) for name, group in body["files"].items()},
-        counts=body["counts"],
+        kind=str(body["kind"]),
+        files={name: tuple(_data_file(f) for f in group) for name, group in body["files"].items()},
+        counts=dict(body["counts"]),
         id_map=IdMap.from_json(body["id_map"]) if body["id_map"] else None,
-        config=body["config"],
-        inputs=body["inputs"],
-        info=body["info"],
+        config=dict(body["config"]),
+        inputs=dict(body["inputs"]),
+        info=dict(body["info"]),
     )
+
+
+def _data_file(body: dict) -> DataFile:
+    entry = DataFile(**body)
+    # A name is joined to the directory, for reading and for removal: it must not lead out of it.
+    if os.path.isabs(entry.name) or ".." in entry.name.split("/"):
+        raise ValueError(f"file {entry.name!r} is outside of the directory")
+    if not all(type(number) is int and number >= 0 for number in (entry.bytes, entry.count, entry.first)):
+        raise ValueError(f"file {entry.name!r}: bytes, count and first are numbers from 0")
+    return entry
 
 
 def _check_file(directory: str, entry: DataFile, check_digest: bool) -> None:
@@ -182,30 +194,43 @@ def require_same_ids(first: Manifest, second: Manifest) -> None:
         )
 
 
-def prepare_output(directory: str, overwrite: bool = False) -> None:
-    """Makes `directory`, and refuses one that already holds something.
+def prepare_output(directory: str, kind: str, overwrite: bool = False, leftovers: Sequence[str] = ()) -> None:
+    """Makes `directory`, takes it for this process, and refuses one that already holds something.
 
-    With `overwrite`, only the files that an earlier manifest names are removed; anything else that
-    stands there is still refused.
+    With `overwrite`, a finished dataset is removed. If anything else stands there, nothing is.
+
+    Args:
+        directory: where a dataset will be written.
+        kind: of that dataset; one of another kind is never replaced.
+        overwrite: whether to replace a finished dataset.
+        leftovers: folders of `directory` that belong to a dataset of this kind without being named in its manifest.
 
     Raises:
-        ConfigError: the directory isn't empty.
-        DataError: `overwrite`, but its manifest can't be read.
+        ConfigError: the directory isn't empty, or can't be made.
+        DataError: `overwrite`, but its manifest can't be read or is of another kind.
+        TryAgainError: another process writes to it.
     """
+    files.make_dirs(directory)
+    files.claim(directory)
     if overwrite and files.exists(files.join(directory, MANIFEST)):
-        _remove_dataset(directory)
+        _remove_dataset(directory, kind, leftovers)
     if not files.is_empty_dir(directory):
         raise ConfigError(
             f"{directory}: not empty; name a fresh directory"
             + ("" if overwrite else ", or pass --overwrite to replace a finished dataset")
         )
-    files.make_dirs(directory)
 
 
-def _remove_dataset(directory: str) -> None:
+def _remove_dataset(directory: str, kind: str, leftovers: Sequence[str]) -> None:
     found = _parse(files.join(directory, MANIFEST))
-    names = [entry.name for group in found.files.values() for entry in group]
+    if found.kind != kind:
+        raise DataError(f"{directory}: holds a dataset of kind {found.kind!r}; --overwrite replaces {kind!r} only")
+    names = [MANIFEST, CONFIG_FILE, *(entry.name for group in found.files.values() for entry in group)]
+    names += [name for name in files.names_below(directory) if name.split("/")[0] in leftovers]
+    foreign = sorted(set(files.names_below(directory)) - set(names))
+    if foreign:
+        raise ConfigError(f"{directory}: not empty; --overwrite removes a dataset only, and {foreign[0]} isn't of it")
     # The manifest goes first: a removal that stops half-way must not look finished.
-    for name in [MANIFEST, CONFIG_FILE, *names]:
+    for name in names:
         files.remove(files.join(directory, name))
     files.remove_empty_dirs(directory)

@@ -33,7 +33,7 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     graph.train_end(config)
     source.require("items")
     beam_config = job.beam_options(beam_arguments, source.bytes())
-    manifest.prepare_output(values.output, values.overwrite)
+    manifest.prepare_output(values.output, manifest.CKG, values.overwrite)
     results = job.run(
         lambda pipeline: graph.build(pipeline, source, config, values.output),
         directory=values.output,

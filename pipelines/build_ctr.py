@@ -37,7 +37,7 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     graph = manifest.read(values.ckg, manifest.CKG)
     _check_times(config, graph)
     beam_config = job.beam_options(beam_arguments, source.bytes())
-    manifest.prepare_output(values.output, values.overwrite)
+    manifest.prepare_output(values.output, manifest.CTR, values.overwrite)
     results = job.run(
         lambda pipeline: ctr.build(pipeline, source, graph, values.ckg, config, values.output),
         directory=values.output,

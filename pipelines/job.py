@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from kdcn_tf import files, manifest, options
 from kdcn_tf.config import Config
-from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.errors import ConfigError, DataError, KdcnError, TryAgainError, UnavailableError
 from kdcn_tf.manifest import DataFile
 from pipelines import counting, dead_letters
 from pipelines.entities import type_order
 from pipelines.inputs import Inputs
 
+_ERRORS = {kind.__name__: kind for kind in (ConfigError, DataError, UnavailableError, TryAgainError)}
+_RAISED = re.compile(rf"\b({'|'.join(_ERRORS)}): (.*)")
 _RESULTS = ".job.json"  # hidden, so that no glob of a dataset's files finds it
 # Measured on 2 cores: worker processes cost 2 s to start and code every element between stages, which
 # pays only for inputs that take minutes; a single process also shares one keyword dictionary.
@@ -80,27 +83,34 @@ def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_confi
         beam_config: from `beam_options`.
 
     Raises:
-        DataError: a step met data it can't go on with.
+        KdcnError: a step met data it can't go on with, or a disk that is full.
     """
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     path = files.join(directory, _RESULTS)
     try:
         with beam.Pipeline(options=beam_config) as pipeline:
             _collect(build(pipeline), directory, path)
-    except Exception as error:
+    except BaseException as error:
         discard(directory)
-        # Runners give a worker's exception back inside one of their own, as text.
-        if "DataError: " not in str(error) and not isinstance(error, DataError):
+        known = _known(error)
+        if known is None:
             raise
-        raise DataError(_message(str(error))) from None
+        raise known from None
     body = json.loads(files.read_bytes(path))
     files.remove(path)
     return _results(body)
 
 
-def _message(text: str) -> str:
-    """What a step said, without what runners add before and after it."""
-    return text.split("DataError: ")[-1].split("\n")[0].split(" [while running")[0]
+def _known(error: BaseException) -> KdcnError | None:
+    """The error of this system that a step raised, without what runners add before and after its message.
+
+    Runners give a worker's exception back with more text, or as text inside an exception of their own.
+    """
+    found = _RAISED.findall(f"{type(error).__name__}: {error}")
+    if not found:
+        return None
+    name, message = found[-1]
+    return _ERRORS[name](message.split(" [while running")[0])
 
 
 def _collect(outputs: Outputs, directory: str, path: str) -> None:
@@ -174,7 +184,7 @@ def finish(
 
 def discard(directory: str) -> None:
     """Removes what a job wrote to its fresh directory, except the dead letters."""
-    for path in (*files.match(files.join(directory, "*")), files.join(directory, _RESULTS)):
+    for path in (*files.listed(directory), files.join(directory, _RESULTS)):
         if not path[len(directory) :].lstrip("/").startswith(dead_letters.GROUP):
             files.remove(path)
 

@@ -58,7 +58,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     ctr = manifest.read(values.ctr, manifest.CTR)
     trained = {name: manifest.read(path, manifest.KDCN_MODEL).fingerprint() for name, path in models.items()}
     best = _best_possible(values.raw, ctr, values.split) if values.raw else {}
-    manifest.prepare_output(values.output, values.overwrite)
+    manifest.prepare_output(values.output, manifest.EVALUATION, values.overwrite)
     judged, rows = _judge(values.ctr, ctr, values.split, models, baselines)
     _write(values.output, {"split": values.split, "best_possible": best, "sources": judged}, rows, {
         manifest.CTR: ctr.fingerprint(), **{f"{manifest.KDCN_MODEL}/{name}": mark for name, mark in trained.items()},

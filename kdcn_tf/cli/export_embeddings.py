@@ -36,7 +36,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
             f"{directory}: was trained on CKG {trained.inputs[manifest.CKG]}, {ckg_directory} is {ckg.fingerprint()}"
         )
     types = values.types or list(ckg.require_id_map().ranges)
-    manifest.prepare_output(output, values.overwrite)
+    manifest.prepare_output(output, manifest.EMBEDDINGS, values.overwrite)
     _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 
 

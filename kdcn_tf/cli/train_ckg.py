@@ -40,7 +40,8 @@ def _train(scheduler, config: Config, directory: str, output: str, overwrite: bo
     from kdcn_tf.training.pretrain import Pretraining
 
     ckg = manifest.read(directory, manifest.CKG)
-    open_run(output, config, overwrite)
+    inputs = {manifest.CKG: ckg.fingerprint()}
+    open_run(output, manifest.CKG_MODEL, config, inputs, overwrite)
     run = Pretraining(scheduler, config, ckg, directory)
     ledger = Ledger([f.name for f in ckg.group("train")], config.pretrain.epochs, config.pretrain.seed)
     checkpoints = Checkpoints(output, ledger, model=run.model, optimizer=run.optimizer)
@@ -71,7 +72,7 @@ def _train(scheduler, config: Config, directory: str, output: str, overwrite: bo
             counts={"entities": run.id_map.num_ids - 1, "relations": len(run.id_map.relations)},
             id_map=run.id_map,
             config=options.to_dict(config),
-            inputs={manifest.CKG: ckg.fingerprint()},
+            inputs=inputs,
             info={"metrics": metrics, "history": ledger.history},
         ),
     )

@@ -16,7 +16,6 @@ from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 
 NAME = "train-kdcn"
-BEST = "best"
 log = logging.getLogger(__name__)
 
 
@@ -44,20 +43,20 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 
 def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
-    from kdcn_tf.training.checkpoints import Checkpoints, load_weights, open_run, save_weights
+    from kdcn_tf.training.checkpoints import BEST, Checkpoints, load_weights, open_run, save_weights
     from kdcn_tf.training.finetune import Finetuning
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
 
     output = values.output
-    open_run(output, config, values.overwrite)
+    inputs = {manifest.CTR: ctr.fingerprint()}
+    if config.kdcn.pretrained:
+        inputs[manifest.EMBEDDINGS] = manifest.read(values.embeddings, manifest.EMBEDDINGS).fingerprint()
+    open_run(output, manifest.KDCN_MODEL, config, inputs, values.overwrite)
     run = Finetuning(scheduler, config, ctr, values.ctr)
     ledger = Ledger([f.name for f in ctr.group("train")], config.finetune.epochs, config.finetune.seed)
     network, table = run.optimizers[1], run.optimizers[0]
     checkpoints = Checkpoints(output, ledger, model=run.model, network=network, table=table)
-    inputs = {manifest.CTR: ctr.fingerprint()}
-    if config.kdcn.pretrained:
-        inputs[manifest.EMBEDDINGS] = manifest.read(values.embeddings, manifest.EMBEDDINGS).fingerprint()
     if checkpoints.restore():
         log.info("resuming at epoch %d of %d", ledger.epoch + 1, ledger.epochs)
     elif config.kdcn.pretrained:

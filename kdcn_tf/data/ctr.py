@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kdcn_tf import files, records
 from kdcn_tf.ckg import PAD_ID
+from kdcn_tf.data.failures import translated
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
 
@@ -156,10 +157,8 @@ def batches_of(directory: str, described: Manifest, split: str, batch_size: int)
     spec = spec_of(described)
     for file in described.group(split):
         path = files.join(directory, file.name)
-        try:
+        with translated(path):
             yield from dataset_of_file(tf.constant(path), spec, batch_size)
-        except tf.errors.OpError as error:
-            raise DataError(f"{path}: {error.message}") from None
 
 
 def read_all(directory: str, described: Manifest, split: str) -> dict[str, np.ndarray]:

@@ -8,12 +8,13 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 import tensorflow as tf
 
-from kdcn_tf.errors import ConfigError, DataError, UnavailableError
+from kdcn_tf.data.failures import translated
+from kdcn_tf.errors import ConfigError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class _Remote:
         self._value, self._arguments = value, arguments
 
     def fetch(self) -> Any:
-        with translated_errors(self._arguments):
+        with _failures(self._arguments):
             return self._value.fetch()
 
 
@@ -72,7 +73,7 @@ class InlineScheduler:
         self.num_workers = 1
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
-        with translated_errors(args):
+        with _failures(args):
             return _Done(closure(*args))
 
     def join(self) -> None:
@@ -91,11 +92,11 @@ class ClusterScheduler:
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
-        with translated_errors(args):
+        with _failures(args):
             return _Remote(self._coordinator.schedule(closure, args=args), args)
 
     def join(self) -> None:
-        with translated_errors(()):
+        with _failures(()):
             self._coordinator.join()
 
 
@@ -111,20 +112,9 @@ def table_partitioner(servers: int) -> Callable:
     return partition
 
 
-@contextlib.contextmanager
-def translated_errors(arguments: tuple) -> Iterator[None]:
-    """Turns TensorFlow's errors about data and lost servers into this system's.
-
-    Args:
-        arguments: of the closure; a file name among them is named in the error.
-    """
-    where = " ".join(str(a) for a in arguments if isinstance(a, str)) or "training"
-    try:
-        yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        raise DataError(f"{where}: {error.message}") from error
-    except tf.errors.UnavailableError as error:
-        raise UnavailableError(f"{where}: lost a parameter server: {error.message}") from error
+def _failures(arguments: tuple) -> contextlib.AbstractContextManager[None]:
+    """Translates TensorFlow's errors in a closure; a file name among its arguments is named."""
+    return translated(" ".join(a for a in arguments if isinstance(a, str)) or "training")
 
 
 def start() -> Scheduler:

@@ -34,7 +34,7 @@ class RawWriter:
     def __post_init__(self) -> None:
         if files.is_remote(self.directory):
             raise ConfigError(f"--output {self.directory}: write to a local directory and copy it")
-        manifest.prepare_output(self.directory, self.overwrite)
+        manifest.prepare_output(self.directory, manifest.RAW, self.overwrite)
 
     def stream(self, name: str, records: Iterable[Mapping[str, Any]]) -> int:
         """Writes one stream of JSON objects; returns their number."""

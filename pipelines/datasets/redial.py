@@ -68,7 +68,7 @@ def read(directory: str) -> Redial:
         row.id("movieId"): row.id("movieName")
         for row in tables.csv_rows(files.join(directory, "movies_with_mentions.csv"), ("movieId", "movieName"))
     }
-    paths = files.match(files.join(directory, "*_data.jsonl"))
+    paths = files.listed(directory, "*_data.jsonl")
     if not paths:
         raise DataError(f"{directory}: no file matches *_data.jsonl")
     dialogues: dict[int, Dialogue] = {}

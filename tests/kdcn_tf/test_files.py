@@ -1,14 +1,17 @@
 """Files, local ones and those behind a scheme: the same calls do the same."""
 
+import errno
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 from apache_beam.io.filesystem import FileMetadata, MatchResult
 from apache_beam.io.localfilesystem import LocalFileSystem
 
 from kdcn_tf import files
-from kdcn_tf.errors import DataError
+from kdcn_tf.errors import ConfigError, DataError, TryAgainError
 
 
 class Pretended(LocalFileSystem):
@@ -85,7 +88,44 @@ def test_reading(folder):
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = str(tmp_path / "a")
     files.write_atomic(path, b"old")
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "disk full")))
+    with pytest.raises(TryAgainError, match=f"^{path}: disk full$"):
         files.write_atomic(path, b"new")
     assert files.read_bytes(path) == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "File exists"), ("file/below", "Not a directory"), ("x" * 300, "File name too long")],
+)
+def test_a_directory_that_cannot_be_made(tmp_path, place, reason):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError) as error:
+        files.make_dirs(str(tmp_path / place))
+    assert str(error.value) == f"{tmp_path / place}: {reason}"
+
+
+def test_an_unknown_scheme_is_named():
+    with pytest.raises(ConfigError, match=r"^nothing://a/b: no file system is installed for this scheme"):
+        files.exists("nothing://a/b")
+
+
+def test_a_directory_is_one_process_s_at_a_time(tmp_path):
+    """It may claim it again; another process may after its end."""
+    files.claim(str(tmp_path))
+    files.claim(str(tmp_path))
+    code = f"from kdcn_tf import files; files.claim({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith(f"TryAgainError: {tmp_path}: another run is writing to it\n")
+    (tmp_path / "other").mkdir()
+    subprocess.run([sys.executable, "-c", code.replace("')", "/other')")], check=True)
+    files.claim(str(tmp_path / "other"))
+
+
+def test_a_directory_s_name_is_no_pattern(tmp_path):
+    """As a glob, runs[1] matches runs1 only."""
+    (tmp_path / "runs[1]").mkdir()
+    (tmp_path / "runs[1]/a").write_text("x")
+    assert not files.is_empty_dir(str(tmp_path / "runs[1]"))
+    assert files.listed(str(tmp_path / "runs[1]"), "?") == [str(tmp_path / "runs[1]/a")]

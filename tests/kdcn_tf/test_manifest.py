@@ -88,26 +88,61 @@ def test_the_fingerprint_is_of_content_and_config():
 
 
 def test_output_has_to_be_fresh(dataset, tmp_path):
-    manifest.prepare_output(str(tmp_path / "new/er"))
+    manifest.prepare_output(str(tmp_path / "new/er"), manifest.CKG)
     assert (tmp_path / "new/er").is_dir()
     with pytest.raises(ConfigError, match=r"data: not empty; name a fresh directory, or pass --overwrite"):
-        manifest.prepare_output(str(dataset))
+        manifest.prepare_output(str(dataset), manifest.CKG)
     assert (dataset / "part/a").read_text() == "abc"
 
 
-def test_overwrite_removes_the_dataset_and_its_folders_only(dataset):
+def test_overwrite_removes_a_dataset_and_its_leftovers(dataset):
+    (dataset / "checkpoints").mkdir()
+    (dataset / "checkpoints/1").write_text("x")
+    manifest.prepare_output(str(dataset), manifest.CKG, overwrite=True, leftovers=["checkpoints"])
+    assert list(dataset.iterdir()) == []
+
+
+def test_overwrite_removes_nothing_where_something_else_stands(dataset):
+    def refused(error, message, kind=manifest.CKG):
+        before = sorted(dataset.rglob("*"))
+        with pytest.raises(error, match=message):
+            manifest.prepare_output(str(dataset), kind, overwrite=True)
+        assert sorted(dataset.rglob("*")) == before
+
+    refused(DataError, "holds a dataset of kind 'ckg'; --overwrite replaces 'ctr' only", manifest.CTR)
     (dataset / "mine").mkdir()
     (dataset / "mine/x").write_text("x")
-    with pytest.raises(ConfigError, match=r"not empty; name a fresh directory$"):
-        manifest.prepare_output(str(dataset), overwrite=True)
-    assert sorted(path.name for path in dataset.rglob("*")) == ["mine", "x"]
-
-
-def test_overwrite_touches_no_directory_without_a_manifest_it_can_read(dataset):
+    refused(ConfigError, "not empty; --overwrite removes a dataset only, and mine/x isn't of it")
     (dataset / "manifest.json").write_text("{")
-    with pytest.raises(DataError, match="not a manifest"):
-        manifest.prepare_output(str(dataset), overwrite=True)
+    refused(DataError, "not a manifest")
     (dataset / "manifest.json").unlink()
-    with pytest.raises(ConfigError, match="not empty"):
-        manifest.prepare_output(str(dataset), overwrite=True)
-    assert (dataset / "part/a").read_text() == "abc"
+    refused(ConfigError, "not empty")
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"name": "../../etc/hosts"}, "outside of the directory"),
+        ({"name": "/etc/hosts"}, "outside of the directory"),
+        ({"bytes": -1}, "bytes, count and first are numbers from 0"),
+        ({"count": "3"}, "bytes, count and first are numbers from 0"),
+        ({"size": 3}, "unexpected keyword argument 'size'"),
+    ],
+)
+def test_a_manifest_that_names_wrong_files_is_refused(dataset, change, wrong):
+    path = dataset / "manifest.json"
+    body = json.loads(path.read_text())
+    body["files"]["train"][0] |= change
+    path.write_text(json.dumps(body))
+    assert wrong in refusal(dataset)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("counts", 3), ("info", None), ("id_map", {"ranges": {"user": [1]}}), ("files", []), ("config", "x"),
+     ("id_map", {"ranges": {"user": [1, 3], "item": [2, 4]}, "relations": [], "fingerprint": "0"})],
+)  # fmt: skip
+def test_a_manifest_with_a_wrong_part_is_refused(dataset, part, value):
+    path = dataset / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: value}))
+    assert refusal(dataset).startswith(f"{path}: not a manifest: ")

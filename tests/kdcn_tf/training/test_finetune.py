@@ -8,7 +8,7 @@ from support.ctr_data import ID_MAP, RANGES, write_ctr
 from kdcn_tf import files, manifest, records
 from kdcn_tf.cli import train_kdcn
 from kdcn_tf.export.embeddings import write_type
-from kdcn_tf.training.checkpoints import load_weights
+from kdcn_tf.training.checkpoints import BEST, load_weights
 from kdcn_tf.training.finetune import load_model
 
 DIM = 8
@@ -75,7 +75,7 @@ def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
     assert described.info["behaviors"] == ["click", "cart", "favorite", "purchase"]
     for weight, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(weight, other)
-    load_weights(again, str(tmp_path / "model" / train_kdcn.BEST))
+    load_weights(again, str(tmp_path / "model" / BEST))
     np.testing.assert_array_equal(again.entities.table, model.entities.table)
 
 
