@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 Examples = dict[str, np.ndarray]
 
-STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Inverse regularisation strengths C that are tried."""
 
 _MAX_ITERATIONS = 300
@@ -30,7 +30,7 @@ class LogisticRegression:
 
     Args:
         spec: the features.
-        strengths: values of C to choose from.
+        strengths: values of C to choose from, ascending.
     """
 
     def __init__(self, spec: CtrSpec, strengths: Sequence[float] = STRENGTHS):
@@ -40,7 +40,7 @@ class LogisticRegression:
         self._model: Any = None
 
     def fit(self, train: Examples, valid: Examples) -> "LogisticRegression":
-        """Fits one model per strength and keeps the one with the lowest log loss on `valid`.
+        """Fits a model per strength, in order, until the log loss on `valid` no longer falls; keeps the best.
 
         Args:
             train: examples by feature key, as `kdcn_tf.data.ctr.read_all` gives them.
@@ -57,8 +57,9 @@ class LogisticRegression:
             fitted.fit(inputs, train[records.LABEL], sample_weight=train[records.WEIGHT])
             loss = log_loss(valid[records.LABEL], fitted.predict_proba(held_out)[:, 1], labels=[0, 1])
             log.info("logistic regression, C = %g: validation log loss %.4f", strength, loss)
-            if loss < best:
-                best, self.chosen, self._model = loss, strength, fitted
+            if loss >= best:
+                break  # less regularisation only fits slower and worse from here on
+            best, self.chosen, self._model = loss, strength, fitted
         return self
 
     def logits(self, examples: Examples) -> np.ndarray:
