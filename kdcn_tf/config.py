@@ -171,10 +171,13 @@ class KdcnConfig(Section):
     normalize_entities: bool = option(
         True, "bring entity vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper"
     )
+    unknown_share: float = option(
+        0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
+    )
     match_dim: int = option(32, "with `candidate`: size of each product of the candidate with the context", at_least(1))
     category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))
     cross: str = option(
-        "vector", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",
+        "low_rank", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",
         one_of("vector", "matrix", "low_rank"),
     )  # fmt: skip
     cross_layers: int = option(4, "cross layers (paper: 4)", at_least(0))

@@ -116,8 +116,15 @@ class KDCN(tf.keras.Model):
 
     def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
         """Logits [B] of B impressions, each with its own context."""
+        if training and self.options.unknown_share:
+            inputs = {**inputs, **{key: self._some_unknown(inputs[key]) for key in (records.USER, records.ITEM)}}
         context, candidate = self._represent(inputs)
         return self._score(context, candidate, training)
+
+    def _some_unknown(self, ids: tf.Tensor) -> tf.Tensor:
+        """Training sees only entities that the graph knows: without these, the vector of unknown ones is noise."""
+        unknown = tf.random.uniform(tf.shape(ids)) < self.options.unknown_share
+        return tf.where(unknown, tf.constant(records.OOV_ID, ids.dtype), ids)
 
     def rank(self, inputs: Tensors) -> tf.Tensor:
         """Logits [n] of n candidates in one context, whose lookups and user state are computed once.
@@ -220,8 +227,6 @@ def build_kdcn(config: Config, described: Manifest) -> KDCN:
     options = config.kdcn
     wanted = {ckg.ITEM: options.user_state or options.candidate, ckg.KEYWORD: options.dialogue or options.candidate,
               ckg.USER: options.candidate}  # fmt: skip
-    if options.dialogue and config.encoder.dim % options.heads:
-        raise ConfigError(f"kdcn.heads: {options.heads} heads don't divide encoder.dim={config.encoder.dim}")
     if not described.info.get("behaviors"):
         raise ConfigError("logs.behaviors: K-DCN needs at least one behaviour kind")
     tf.keras.utils.set_random_seed(config.finetune.seed)

@@ -161,7 +161,7 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
 @pytest.mark.parametrize(("part", "size"), [("user_state", 12), ("dialogue", 56), ("candidate", 31)])
 def test_a_switch_takes_its_part_out_of_f(part, size):
     # u: (3 + 1 positions) * 3 filters. d: (3 + 4 keywords) * 8. Candidate: 2 vectors * 8 + 3 products * 5.
-    full, without = small(), small(f"kdcn.{part}=false")
+    full, without = small("kdcn.cross=vector"), small("kdcn.cross=vector", f"kdcn.{part}=false")
     assert full.crosses[0].kernel.shape[0] - without.crosses[0].kernel.shape[0] == size
 
 
@@ -193,6 +193,15 @@ def test_unknown_ids_share_one_row():
         np.testing.assert_array_equal(model(beyond), model(unknown))
 
 
+def test_training_treats_a_share_of_users_and_candidates_as_unknown():
+    inputs = some_inputs(6) | {key: tf.constant([i] * 6, tf.int64) for key, i in (("user", 5), ("item", 40))}
+    unknown = inputs | {key: tf.fill([6], tf.constant(-1, tf.int64)) for key in ("user", "item")}
+    for share, seen in ((0.0, inputs), (1 - 1e-7, unknown)):
+        model = randomized(small(f"kdcn.unknown_share={share}", "kdcn.dropout=0"))
+        np.testing.assert_array_equal(model(inputs, training=True), model(seen, training=True))
+        assert np.all(model(inputs, training=False) != model(unknown, training=False))
+
+
 @pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
 def test_config_round_trip(cross):
     model, inputs = randomized(small(f"kdcn.cross={cross}")), some_inputs(4)
@@ -203,6 +212,6 @@ def test_config_round_trip(cross):
 
 
 def test_heads_that_do_not_divide_the_embedding_size():
-    with pytest.raises(ConfigError, match=r"kdcn\.heads: 3 heads don't divide encoder\.dim=8"):
+    with pytest.raises(ConfigError, match=r"kdcn\.heads: must divide encoder\.dim=8"):
         small("kdcn.heads=3")
     assert small("kdcn.heads=3", "kdcn.dialogue=false").dialogue is None
