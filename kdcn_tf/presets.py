@@ -36,9 +36,15 @@ PAPER: dict[str, Any] = {
 
 QUICK: dict[str, Any] = {
     # Sized for `make quickstart`: the whole chain in minutes on two cores.
-    "ckg.triples_per_file": 20_000,
-    "ctr.examples_per_file": 8_000,
-    "pretrain.epochs": 5,
+    "simulate.users": 2000,
+    "simulate.items": 1000,
+    "simulate.sessions": 8000,
+    "ckg.triples_per_file": 10_000,
+    "ctr.examples_per_file": 5_000,
+    "pretrain.epochs": 12,
+    "pretrain.batch_size": 504,
+    "pretrain.learning_rate": 0.03,
+    "finetune.epochs": 4,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"default": {}, "paper": PAPER, "quick": QUICK}
