@@ -291,5 +291,10 @@ def describe(config: Any) -> str:
 
 def readable(figures: Mapping[str, Any]) -> str:
     """Named numbers on one line; None is 'undefined'."""
-    parts = [f"{k} {'undefined' if v is None else format(v, ',.4g')}" for k, v in figures.items()]
-    return ", ".join(parts)
+    return ", ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -106,4 +106,4 @@ def test_fingerprint_is_that_of_canonical_json():
 
 
 def test_figures_on_a_line():
-    assert options.readable({"auc": 0.51239, "mrr": None, "n": 12345}) == "auc 0.5124, mrr undefined, n 1.234e+04"
+    assert options.readable({"auc": 0.51239, "mrr": None, "n": 12345}) == "auc 0.5124, mrr undefined, n 12,345"
