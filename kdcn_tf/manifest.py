@@ -83,6 +83,17 @@ class Manifest:
         digests = {name: [f.sha256 for f in group] for name, group in self.files.items()}
         return fingerprint([self.kind, digests, self.counts, self.config])
 
+    def number(self, name: str) -> int:
+        """A size from `info`.
+
+        Raises:
+            DataError: it is missing, or not a number from 1.
+        """
+        value = self.info.get(name)
+        if type(value) is not int or value < 1:
+            raise DataError(f"{self.kind} manifest: info.{name}: expected a number from 1, got {value!r}")
+        return value
+
     def require_id_map(self) -> IdMap:
         if self.id_map is None:
             raise DataError(f"{self.kind} dataset has no id map in its {MANIFEST}")

@@ -69,6 +69,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 def _judge(
     directory: str, ctr: manifest.Manifest, split: str, models: Mapping[str, str], baselines: Sequence[str]
 ) -> tuple[Judged, int]:
+    from kdcn_tf.data.failures import translated
     from kdcn_tf.training import evaluation
     from kdcn_tf.training.finetune import load_model
 
@@ -76,7 +77,8 @@ def _judge(
     logits = {}
     for name, path in models.items():
         log.info("scoring %s", name)
-        logits[name] = evaluation.score_kdcn(*load_model(path), data)
+        with translated(path):
+            logits[name] = evaluation.score_kdcn(*load_model(path), data)
     for name in baselines:
         log.info("fitting %s", name)
         logits[name] = evaluation.BASELINES[name](data)

@@ -31,13 +31,19 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     trained = manifest.read(directory, manifest.CKG_MODEL)
     ckg = manifest.read(ckg_directory, manifest.CKG)
     manifest.require_same_ids(trained, ckg)
-    if trained.inputs[manifest.CKG] != ckg.fingerprint():
-        raise DataError(
-            f"{directory}: was trained on CKG {trained.inputs[manifest.CKG]}, {ckg_directory} is {ckg.fingerprint()}"
-        )
-    types = values.types or list(ckg.require_id_map().ranges)
+    trained_on = trained.inputs.get(manifest.CKG)
+    if trained_on != ckg.fingerprint():
+        raise DataError(f"{directory}: was trained on CKG {trained_on}, {ckg_directory} is {ckg.fingerprint()}")
+    from kdcn_tf.data.entities import spans_of
+
+    types = list(dict.fromkeys(values.types or ckg.require_id_map().ranges))
+    for entity_type in types:
+        spans_of(ckg, entity_type)
     manifest.prepare_output(output, manifest.EMBEDDINGS, values.overwrite)
-    _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
+    from kdcn_tf.data.failures import translated  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+
+    with translated(directory):
+        _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 
 
 def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file_format) -> None:

@@ -31,14 +31,16 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ctr", "ckg", "output")
     ctr = manifest.read(values.ctr, manifest.CTR)
     graph = manifest.read(values.ckg, manifest.CKG)
+    from kdcn_tf.data.failures import translated
     from kdcn_tf.export.serving import export
     from kdcn_tf.training.finetune import load_model
 
     model, trained = load_model(values.model)
-    path = export(
-        model=model, trained=trained, ctr_directory=values.ctr, ctr=ctr, ckg_directory=values.ckg, graph=graph,
-        directory=values.output, version=values.version,
-    )  # fmt: skip
+    with translated(values.output):
+        path = export(
+            model=model, trained=trained, ctr_directory=values.ctr, ctr=ctr, ckg_directory=values.ckg, graph=graph,
+            directory=values.output, version=values.version,
+        )  # fmt: skip
     print(path)
 
 

@@ -53,13 +53,15 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 def _rank(values: flags.FlagValues, raw: manifest.Manifest, asked: Any) -> None:
     import tensorflow as tf
 
+    from kdcn_tf.data.failures import translated
     from kdcn_tf.export import raw_logs
     from kdcn_tf.export.request import RankRequest
     from kdcn_tf.export.serving import latest
     from kdcn_tf.export.signatures import PROBABILITIES, RANK
 
     path = latest(values.model)
-    request = RankRequest(manifest.read(path, manifest.SERVING))
+    # Digests too: TensorFlow fails in any way on a graph that is corrupt.
+    request = RankRequest(manifest.read(path, manifest.SERVING, check_digests=True))
     before = asked.timestamp if values.time is None else values.time
     spec = request.spec
     history = raw_logs.find_history(
@@ -78,7 +80,8 @@ def _rank(values: flags.FlagValues, raw: manifest.Manifest, asked: Any) -> None:
         items=[known[item] for item in candidates],
         stats=[impression.get("stats") or {} for impression in asked.impressions],
     )
-    scored = tf.saved_model.load(path).signatures[RANK](**{k: tf.constant(v) for k, v in inputs.items()})
+    with translated(path):
+        scored = tf.saved_model.load(path).signatures[RANK](**{k: tf.constant(v) for k, v in inputs.items()})
     print(_context(asked.query, history, known))
     print(_ranking(asked.impressions, scored[PROBABILITIES].numpy(), known, values.top))
 

@@ -26,20 +26,21 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ckg", "output")
-    config = command.resolve_config(values)
+    ckg = manifest.read(values.ckg, manifest.CKG)
+    config = command.resolve_config(values, {"ckg.stored_neighbors": ckg.number("stored_neighbors")})
+    from kdcn_tf.data.failures import translated
     from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
 
-    scheduler = cluster.start()
-    _train(scheduler, config, values.ckg, values.output, values.overwrite)
+    with translated("training"):
+        _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite)
 
 
-def _train(scheduler, config: Config, directory: str, output: str, overwrite: bool) -> None:
+def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, output: str, overwrite: bool) -> None:
     from kdcn_tf.training.checkpoints import Checkpoints, open_run, save_weights
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
     from kdcn_tf.training.pretrain import Pretraining
 
-    ckg = manifest.read(directory, manifest.CKG)
     inputs = {manifest.CKG: ckg.fingerprint()}
     open_run(output, manifest.CKG_MODEL, config, inputs, overwrite)
     run = Pretraining(scheduler, config, ckg, directory)
@@ -54,6 +55,7 @@ def _train(scheduler, config: Config, directory: str, output: str, overwrite: bo
         checkpoints=checkpoints,
         train_file=run.train_file,
         path_of=run.path_of,
+        rows_of={f.name: f.count for f in ckg.group("train")},
         end_of_epoch=lambda epoch: {},
         should_stop=lambda history: False,
         seed=config.pretrain.seed,

@@ -30,16 +30,17 @@ def _flags() -> flags.FlagValues:
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
     ctr = manifest.read(values.ctr, manifest.CTR)
-    suggested = {"logs.behaviors": ctr.info["behaviors"]}
+    suggested = {"logs.behaviors": ctr.info.get("behaviors")}
     if values.embeddings:
-        suggested["encoder.dim"] = manifest.read(values.embeddings, manifest.EMBEDDINGS).info["dim"]
+        suggested["encoder.dim"] = manifest.read(values.embeddings, manifest.EMBEDDINGS).number("dim")
     config = command.resolve_config(values, suggested)
     if config.kdcn.pretrained and not values.embeddings:
         raise ConfigError("--embeddings: is required, unless --set kdcn.pretrained=false")
+    from kdcn_tf.data.failures import translated
     from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
 
-    scheduler = cluster.start()
-    _train(scheduler, config, ctr, values)
+    with translated("training"):
+        _train(cluster.start(), config, ctr, values)
 
 
 def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
@@ -77,6 +78,7 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.Flag
         checkpoints=checkpoints,
         train_file=run.train_file,
         path_of=run.path_of,
+        rows_of={f.name: f.count for f in ctr.group("train")},
         end_of_epoch=judge,
         should_stop=lambda history: _stale(history) >= config.finetune.patience,
         seed=config.finetune.seed,

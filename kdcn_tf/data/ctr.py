@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kdcn_tf import files, records
 from kdcn_tf.ckg import PAD_ID
-from kdcn_tf.data.failures import translated
+from kdcn_tf.data.failures import check_rows, translated
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
 
@@ -152,13 +152,17 @@ def batches_of(directory: str, described: Manifest, split: str, batch_size: int)
     """Batches of a whole split, in file order.
 
     Raises:
-        DataError: naming the file that is corrupt or lacks a feature.
+        DataError: naming the file that is corrupt, lacks a feature or has other rows than the manifest says.
     """
     spec = spec_of(described)
     for file in described.group(split):
         path = files.join(directory, file.name)
+        rows = 0
         with translated(path):
-            yield from dataset_of_file(tf.constant(path), spec, batch_size)
+            for batch in dataset_of_file(tf.constant(path), spec, batch_size):
+                rows += len(batch[records.LABEL])
+                yield batch
+        check_rows(path, rows, file.count)
 
 
 def read_all(directory: str, described: Manifest, split: str) -> dict[str, np.ndarray]:

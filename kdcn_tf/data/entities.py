@@ -28,10 +28,13 @@ def read_keys(ckg_directory: str, file: DataFile) -> list[str]:
     """Keys of one id map file, in id order.
 
     Raises:
-        DataError: not as many lines as the manifest says.
+        DataError: not UTF-8, or not as many lines as the manifest says.
     """
     path = files.join(ckg_directory, file.name)
-    keys = files.read_bytes(path).decode().splitlines()
+    try:
+        keys = files.read_bytes(path).decode().splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8") from None
     if len(keys) != file.count:
         raise DataError(f"{path}: {len(keys)} keys, but the manifest says {file.count}")
     return keys
@@ -49,9 +52,12 @@ def read_rows(directory: str, embeddings: Manifest, entity_type: str) -> Iterato
     for entry in embeddings.group(entity_type):
         path = files.join(directory, entry.name)
         try:
-            rows = np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False)
-        except ValueError as error:
-            raise DataError(f"{path}: not an npy array: {error}") from None
-        if rows.shape != (entry.count, embeddings.info["dim"]):
-            raise DataError(f"{path}: shape {rows.shape}, expected {(entry.count, embeddings.info['dim'])}")
+            rows = np.lib.format.read_array(io.BytesIO(files.read_bytes(path)), allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
+            raise DataError(f"{path}: not an npy array: {' '.join(str(error).split())}") from None
+        expected = (entry.count, embeddings.number("dim"))
+        if rows.shape != expected:
+            raise DataError(f"{path}: shape {rows.shape}, expected {expected}")
+        if rows.dtype.kind != "f" or not np.isfinite(rows).all():
+            raise DataError(f"{path}: has values that aren't finite numbers")
         yield entry.first, rows

@@ -16,7 +16,8 @@ _KINDS: tuple[tuple[type[KdcnError], tuple[type[tf.errors.OpError], ...]], ...] 
 )
 
 # What TensorFlow puts around the reason: the graph's nodes, and where in the code they were made.
-_AROUND = re.compile(r"\{\{.*?\}\}\s*|\[\[.*?\]\]|\[Op:\w+\].*|Detected at node.*?\n|\s*Original stack trace.*", re.S)
+_AROUND = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*?\]\]|\s*\[Op:\w+\].*|^\s*\(\d+\)\s*[A-Z_]+: ", re.S | re.M)
+_NO_REASON = ("Graph execution error", "Detected at node", 'File "', "Stack trace")
 
 
 @contextlib.contextmanager
@@ -42,4 +43,15 @@ def translated(where: str) -> Iterator[None]:
 def reason(message: str) -> str:
     """One line of TensorFlow's message: what went wrong, without where in the graph."""
     lines = [line.strip() for line in _AROUND.sub("", message).splitlines()]
-    return next(filter(None, lines), message.strip().split("\n")[0])
+    telling = [line for line in lines if line and not line.startswith(_NO_REASON) and "root error(s)" not in line]
+    return telling[0] if telling else " ".join(message.split())
+
+
+def check_rows(path: str, read: float, described: int) -> None:
+    """Refuses a file that holds more or fewer rows than its manifest says, such as records of another kind.
+
+    Raises:
+        DataError: naming the file and both numbers.
+    """
+    if read != described:
+        raise DataError(f"{path}: {read:.0f} rows, but the manifest says {described}")

@@ -48,16 +48,35 @@ def _field(record: Record, name: str, place: str) -> Any:
     return record[name]
 
 
+def _text(record: Record, name: str, place: str) -> str:
+    """A required text; whole numbers are common as ids."""
+    value = _field(record, name, place)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise DataError(f"{place}: {name}: not a text")
+    return str(value)
+
+
+def _check_optional(record: Record, place: str) -> None:
+    """Refuses what the pipelines would put aside as a dead letter, where a request is made of it."""
+    for name in ("category", "keywords", "query"):
+        value = record.get(name) or ""
+        if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            raise DataError(f"{place}: {name}: not a text or a list of texts")
+    if not isinstance(record.get("stats") or {}, dict):
+        raise DataError(f"{place}: stats: not an object")
+
+
 def find_items(directory: str, raw: manifest.Manifest, wanted: Iterable[str]) -> dict[str, Record]:
     """Records of items by id; ids that the logs don't know are absent."""
     missing, found = set(wanted), {}
     for place, record in records_of(directory, raw, "items"):
         if not missing:
             break
-        item = str(_field(record, "item_id", place))
+        item = _text(record, "item_id", place)
         if item in missing:
-            _field(record, "title", place)
+            _text(record, "title", place)
             _field(record, "category", place)
+            _check_optional(record, place)
             found[item] = record
             missing.discard(item)
     return found
@@ -86,9 +105,9 @@ def find_history(
     since = -math.inf if days is None or math.isinf(before) else before - days * DAY
     latest: dict[str, list[tuple[float, str]]] = {kind: [] for kind in kinds}
     for place, record in records_of(directory, raw, "behaviors"):
-        if str(_field(record, "user_id", place)) != user or record.get("behavior") not in latest:
+        if _text(record, "user_id", place) != user or _text(record, "behavior", place) not in latest:
             continue
-        event = (_number(record, place), str(_field(record, "item_id", place)))
+        event = (_number(record, place), _text(record, "item_id", place))
         if since <= event[0] < before:
             kept = latest[record["behavior"]]
             heapq.heappush(kept, event)
@@ -114,7 +133,7 @@ def find_session(directory: str, raw: manifest.Manifest, session: str | None = N
     """
     chosen: Shown | None = None
     rows = records_of(directory, raw, "impressions")
-    for name, group in itertools.groupby(rows, key=lambda row: str(_field(row[1], "session_id", row[0]))):
+    for name, group in itertools.groupby(rows, key=lambda row: _text(row[1], "session_id", row[0])):
         if session is not None and name != session:
             continue
         listed = list(group)
@@ -133,5 +152,7 @@ def _shown(name: str, listed: list[tuple[str, Record]]) -> Shown:
     """The impressions of the session's first query."""
     place, first = listed[0]
     query = _field(first, "query", place)
-    impressions = [r for p, r in listed if r.get("query") == query and _field(r, "item_id", p)]
-    return Shown(name, str(_field(first, "user_id", place)), _number(first, place), query, tuple(impressions))
+    for where, record in listed:
+        _check_optional(record, where)
+    impressions = [r for p, r in listed if r.get("query") == query and _text(r, "item_id", p)]
+    return Shown(name, _text(first, "user_id", place), _number(first, place), query, tuple(impressions))

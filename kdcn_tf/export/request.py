@@ -53,7 +53,10 @@ class RankRequest:
             DataError: a record can't be understood; names item and field.
         """
         words = text.given_keywords(query, self._max_keywords)
-        pseudonym = keys.entity_key(ckg.USER, user) if user else ""
+        try:
+            pseudonym = keys.entity_key(ckg.USER, user) if user else ""
+        except ValueError as error:
+            raise DataError(f"user id: {error}") from None
         inputs: dict[str, np.ndarray] = {
             records.USER_ID: _strings([pseudonym]),
             records.QUERY_KEYWORDS: _padded([words]),
@@ -92,12 +95,19 @@ def _categories(item: Record) -> list[str]:
     return keys.category_levels([path] if isinstance(path, str) else list(path))
 
 
+def _encoded(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape
+        raise DataError(f"{value!r}: not valid Unicode") from None
+
+
 def _strings(values: Sequence[str]) -> np.ndarray:
-    return np.array([value.encode() for value in values], object)
+    return np.array([_encoded(value) for value in values], object)
 
 
 def _padded(lists: Sequence[Sequence[str]]) -> np.ndarray:
     """[n, longest], "" for padding."""
     width = max(map(len, lists), default=0)
-    rows = [[value.encode() for value in row] + [b""] * (width - len(row)) for row in lists]
+    rows = [[_encoded(value) for value in row] + [b""] * (width - len(row)) for row in lists]
     return np.array(rows, object).reshape(len(lists), width)

@@ -15,6 +15,7 @@ from kdcn_tf.export.signatures import Server
 from kdcn_tf.export.vocabulary import load_vocabulary, write_vocabulary
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.training.checkpoints import require_plain
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,17 @@ def export(
         Path of the new version.
 
     Raises:
-        ConfigError: the version exists.
+        ConfigError: the version exists, or the directory can't be written to.
+        TryAgainError: another process writes to it.
         DataError: ids don't match, or the SavedModel scores differently from the model.
     """
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
+    if f"entities/{ckg.ITEM}" not in graph.files:
+        raise DataError(f"{ckg_directory}: has no files 'entities/{ckg.ITEM}'")
+    require_plain(directory)
+    files.make_dirs(directory)
+    files.claim(directory)
     number = version if version is not None else max(versions(directory), default=0) + 1
     final = files.join(directory, str(number))
     if files.exists(final):

@@ -50,6 +50,16 @@ class Checkpoints:
             self._manager.save()
 
 
+def require_plain(directory: str) -> None:
+    """Refuses a name in which TensorFlow, looking for checkpoint files, would see a pattern.
+
+    Raises:
+        ConfigError: the name has one of * ? [ ].
+    """
+    if set(directory) & set("*?[]"):
+        raise ConfigError(f"{directory}: a model's directory can't have * ? [ ] in its name")
+
+
 def open_run(directory: str, kind: str, config: Config, inputs: Mapping[str, str], overwrite: bool) -> None:
     """Makes a run's output directory, or finds the unfinished run that it holds, and takes it for this process.
 
@@ -64,6 +74,7 @@ def open_run(directory: str, kind: str, config: Config, inputs: Mapping[str, str
         ConfigError: the directory holds a finished run, a run of other options or inputs, or other files.
         TryAgainError: another process writes to it.
     """
+    require_plain(directory)
     path = files.join(directory, manifest.CONFIG_FILE)
     text = "".join(f"# {name}: {mark}\n" for name, mark in inputs.items()) + options.to_yaml(config)
     files.make_dirs(directory)

@@ -60,8 +60,14 @@ def score_kdcn(model: KDCN, trained: Manifest, data: Heldout, batch_size: int = 
 
 
 def score_lr(data: Heldout) -> np.ndarray:
-    """Logits [n] of logistic regression, fitted on the training and chosen on the validation split."""
+    """Logits [n] of logistic regression, fitted on the training and chosen on the validation split.
+
+    Raises:
+        DataError: a split has no examples, or the training split only one class.
+    """
     train, valid = (ctr_data.read_all(data.directory, data.ctr, split) for split in ("train", "valid"))
+    if len(np.unique(train[records.LABEL])) < 2:
+        raise DataError(f"{data.directory}: split 'train' has labels of one class only: nothing to fit 'lr' to")
     return LogisticRegression(ctr_data.spec_of(data.ctr)).fit(train, valid).logits(data.examples)
 
 

@@ -9,6 +9,7 @@ from kdcn_tf import files, losses, manifest, records
 from kdcn_tf.config import Config, from_dict
 from kdcn_tf.data import ctr as ctr_data
 from kdcn_tf.data.entities import read_rows
+from kdcn_tf.data.failures import check_rows
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.kdcn import KDCN, build_kdcn
@@ -40,11 +41,17 @@ class Finetuning:
         config: resolved configuration.
         ctr: manifest of the CTR dataset.
         directory: of the CTR dataset.
+
+    Raises:
+        DataError: there are no examples to train on or to choose the best epoch by.
     """
 
     def __init__(self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str):
         self.scheduler, self.config, self.ctr, self._directory = scheduler, config, ctr, directory
         self._spec = ctr_data.spec_of(ctr)
+        for split in ("train", "valid"):
+            if not any(file.count for file in ctr.group(split)):
+                raise DataError(f"{directory}: split {split!r} has no examples; move time.train_end and time.valid_end")
         with scheduler.strategy.scope():
             self.model = build_kdcn(config, ctr)
             table = self.model.entities.table
@@ -70,7 +77,7 @@ class Finetuning:
         """
         exported = manifest.read(directory, manifest.EMBEDDINGS)
         manifest.require_same_ids(exported, self.ctr)
-        if exported.info["dim"] != self.config.encoder.dim:
+        if exported.number("dim") != self.config.encoder.dim:
             raise DataError(f"{directory}: dimension {exported.info['dim']}, encoder.dim is {self.config.encoder.dim}")
         written = 0
         for entity_type in self.model.entities.types:
@@ -116,6 +123,8 @@ class Finetuning:
         """
         pending = [self.scheduler.schedule(self._predict, self.path_of(file.name)) for file in self.ctr.group(split)]
         parts = [part.fetch() for part in pending]
+        for file, part in zip(self.ctr.group(split), parts, strict=True):
+            check_rows(self.path_of(file.name), len(part["logits"]), file.count)
         return {key: np.concatenate([part[key] for part in parts]) for key in ("logits", *PREDICTED)}
 
     def evaluate(self, split: str) -> dict[str, float | None]:

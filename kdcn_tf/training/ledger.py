@@ -20,9 +20,14 @@ class Ledger(tf.train.experimental.PythonState):
         files: names of the training files, in the manifest's order.
         epochs: passes over them.
         seed: decides the order of files in each epoch.
+
+    Raises:
+        DataError: there are no files.
     """
 
     def __init__(self, files: Sequence[str], epochs: int, seed: int):
+        if not files:
+            raise DataError("the dataset has no training files")
         self._files, self.epochs, self._seed = list(files), epochs, seed
         self.epoch = 0
         self._done: set[str] = set()

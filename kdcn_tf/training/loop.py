@@ -7,10 +7,11 @@ one `tf.function`, so a step costs no round trip to the chief, and stragglers ba
 import collections
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from kdcn_tf.data.failures import check_rows
 from kdcn_tf.keys import stable_hash
 from kdcn_tf.options import readable
 from kdcn_tf.training.checkpoints import Checkpoints
@@ -35,6 +36,7 @@ def run_epochs(
     checkpoints: Checkpoints,
     train_file: Callable,
     path_of: Callable[[str], str],
+    rows_of: Mapping[str, int],
     end_of_epoch: Callable[[int], dict],
     should_stop: Callable[[list[dict]], bool],
     seed: int,
@@ -49,11 +51,16 @@ def run_epochs(
         checkpoints: saved every `checkpoint_every` epochs and at the end.
         train_file: closure (path, seed int32 [2]) -> (sum of losses, rows).
         path_of: file name -> path that workers can open.
+        rows_of: file name -> the rows that its manifest says it has.
         end_of_epoch: epoch -> figures for the ledger's history, such as validation metrics.
         should_stop: whether the history says that more epochs won't help.
         seed: of the order of rows inside each file.
         unit: what a row is, for the log ("triples").
         checkpoint_every: epochs.
+
+    Raises:
+        DataError: a file is corrupt, or has other rows than its manifest says.
+        UnavailableError: the cluster is gone.
     """
     while not ledger.finished:
         epoch = ledger.epoch
@@ -63,9 +70,9 @@ def run_epochs(
             file_seed = np.array([epoch, stable_hash(name, str(seed)) & 0x7FFFFFFF], np.int32)
             waiting.append((name, scheduler.schedule(train_file, path_of(name), file_seed)))
             if len(waiting) >= IN_FLIGHT_PER_WORKER * scheduler.num_workers:
-                _collect(waiting, ledger, progress)
+                progress.add(*_collect(waiting, ledger, path_of, rows_of))
         while waiting:
-            _collect(waiting, ledger, progress)
+            progress.add(*_collect(waiting, ledger, path_of, rows_of))
         scheduler.join()
         figures = {"epoch": epoch, **progress.figures(), **end_of_epoch(epoch)}
         log.info("epoch %d/%d: %s", epoch + 1, ledger.epochs, readable(_numbers(figures)))
@@ -76,11 +83,14 @@ def run_epochs(
             checkpoints.save()
 
 
-def _collect(waiting: collections.deque, ledger: Ledger, progress: "_Progress") -> None:
+def _collect(
+    waiting: collections.deque, ledger: Ledger, path_of: Callable[[str], str], rows_of: Mapping[str, int]
+) -> FileResult:
     name, pending = waiting.popleft()
     loss, rows = pending.fetch()
+    check_rows(path_of(name), rows, rows_of[name])
     ledger.mark_done(name)
-    progress.add(float(loss), float(rows))
+    return float(loss), float(rows)
 
 
 def _numbers(figures: dict) -> dict:

@@ -9,8 +9,10 @@ import tensorflow as tf
 from kdcn_tf import files, losses
 from kdcn_tf.config import Config
 from kdcn_tf.data.adjacency import Adjacency, SampledGraph
+from kdcn_tf.data.failures import check_rows, translated
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
+from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
 from kdcn_tf.training import ranking
@@ -35,18 +37,25 @@ class Pretraining:
         config: resolved configuration.
         ckg: manifest of the CKG dataset.
         directory: of the CKG dataset.
+
+    Raises:
+        ConfigError: the graph stores fewer neighbours than are to be sampled.
+        DataError: the manifest lacks something.
     """
 
     def __init__(self, scheduler: Scheduler, config: Config, ckg: Manifest, directory: str):
         self.scheduler, self.config, self.ckg, self._directory = scheduler, config, ckg, directory
         self.id_map = ckg.require_id_map()
+        stored = ckg.number("stored_neighbors")
+        if config.encoder.neighbors > stored:
+            raise ConfigError(f"encoder.neighbors: {config.encoder.neighbors} sampled, but {directory} stores {stored}")
         self._loss = losses.triple_loss(
             config.pretrain.loss, margin=config.pretrain.margin, temperature=config.pretrain.temperature
         )
         self._type_ranges = TypeRanges(self.id_map.ranges)
         with scheduler.strategy.scope():
             self.model = self._build_model()
-            self._adjacency = Adjacency(self.id_map.num_ids, int(ckg.info["stored_neighbors"]))
+            self._adjacency = Adjacency(self.id_map.num_ids, stored)
             self.optimizer = OPTIMIZERS[config.pretrain.optimizer](
                 [self.model.entity_table, self.model.relation_table, *self._kernels()],
                 config.pretrain.learning_rate,
@@ -72,10 +81,17 @@ class Pretraining:
         return files.join(self._directory, name)
 
     def load_graph(self) -> None:
-        """Fills the adjacency from its files; each worker takes a file at a time."""
-        for file in self.ckg.group("adjacency"):
-            self.scheduler.schedule(self._load_file, self.path_of(file.name))
+        """Fills the adjacency from its files; each worker takes a file at a time.
+
+        Raises:
+            DataError: a file is corrupt, or entities have no row.
+        """
+        described = self.ckg.group("adjacency")
+        pending = [self.scheduler.schedule(self._load_file, self.path_of(file.name)) for file in described]
+        for file, loaded in zip(described, pending, strict=True):
+            check_rows(self.path_of(file.name), loaded.fetch(), file.count)
         self.scheduler.join()
+        check_rows(f"{self._directory}: adjacency", sum(file.count for file in described), self.id_map.num_ids - 1)
 
     def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Trains on one file; returns the sum of the losses and the number of triples."""
@@ -158,8 +174,11 @@ class Pretraining:
         return {**ranking.summarize(ranks), "ranked_triples": float(len(wanted))}
 
     def _read_split(self, split: str) -> np.ndarray:
-        parts = [
-            read_triples(tf.constant(self.path_of(f.name)), self.id_map.num_ids, len(self.id_map.relations)).numpy()
-            for f in self.ckg.files.get(split, ())
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
+        parts = [np.empty((0, 3), np.int64)]
+        for file in self.ckg.files.get(split, ()):
+            path = self.path_of(file.name)
+            with translated(path):
+                found = read_triples(tf.constant(path), self.id_map.num_ids, len(self.id_map.relations))
+            check_rows(path, len(found), file.count)
+            parts.append(found.numpy())
+        return np.concatenate(parts)

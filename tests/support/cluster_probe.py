@@ -37,8 +37,8 @@ def main(directory: str) -> None:
         run.load_graph()
         run_epochs(
             scheduler=scheduler, ledger=ledger, checkpoints=checkpoints, train_file=run.train_file,
-            path_of=run.path_of, end_of_epoch=lambda epoch: {}, should_stop=lambda history: False,
-            seed=1, unit="triples",
+            path_of=run.path_of, rows_of={f.name: f.count for f in ckg.group("train")},
+            end_of_epoch=lambda epoch: {}, should_stop=lambda history: False, seed=1, unit="triples",
         )  # fmt: skip
         before = [float(w.numpy().sum()) for w in run.optimizer.trained]
         slots = [float(p.numpy().sum()) for s in run.optimizer.slots["v"] for p in parts_of(s)]
