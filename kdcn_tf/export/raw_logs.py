@@ -136,12 +136,11 @@ def find_session(directory: str, raw: manifest.Manifest, session: str | None = N
     for name, group in itertools.groupby(rows, key=lambda row: _text(row[1], "session_id", row[0])):
         if session is not None and name != session:
             continue
-        listed = list(group)
-        enough = len(listed) >= MIN_SHOWN and any(record.get("label") == 1 for _, record in listed)
-        if session is not None or enough:
-            chosen = _shown(name, listed)
+        shown = _shown(name, list(group))
         if session is not None:
-            break
+            return shown
+        clicked = any(record.get("label") == 1 for record in shown.impressions)
+        chosen = shown if clicked and len(shown.impressions) >= MIN_SHOWN else chosen
     if chosen is None:
         looked_for = f"session {session!r}" if session else f"session with a click and {MIN_SHOWN} candidates"
         raise DataError(f"{directory}: impressions: no {looked_for}")

@@ -97,6 +97,7 @@ def test_the_example_is_the_last_session_with_a_click_and_three_candidates(tmp_p
     rows = [shown("first", item, item == "b") for item in "abc"]
     rows += [shown("second", item, item == "a") for item in "abcd"]
     rows += [shown("short", item, 1) for item in "ab"] + [shown("no click", item) for item in "abc"]
+    rows += [shown("three queries", item, 1, query=item) for item in "abc"]
     raw = open_raw(tmp_path, impressions=rows)
     assert raw_logs.find_session(*raw).session_id == "second"
     with pytest.raises(DataError, match="impressions: no session 'gone'"):
