@@ -5,6 +5,7 @@ atomically. It names the files with sizes and digests, so a reader never globs, 
 directory has none, and a changed file is refused.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -181,6 +182,22 @@ def _data_file(body: dict) -> DataFile:
     return entry
 
 
+def read_file(directory: str, entry: DataFile) -> bytes:
+    """Content of one file of a dataset, for files that are read whole.
+
+    Raises:
+        DataError: it isn't what the manifest describes.
+    """
+    data = files.read_bytes(files.join(directory, entry.name))
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise _changed(files.join(directory, entry.name))
+    return data
+
+
+def _changed(path: str) -> DataError:
+    return DataError(f"{path}: its content is not what {MANIFEST} describes (SHA-256 differs)")
+
+
 def _check_file(directory: str, entry: DataFile, check_digest: bool) -> None:
     path = files.join(directory, entry.name)
     size = files.size(path)
@@ -189,7 +206,7 @@ def _check_file(directory: str, entry: DataFile, check_digest: bool) -> None:
     if size != entry.bytes:
         raise DataError(f"{path}: {size} bytes, but {MANIFEST} says {entry.bytes}")
     if check_digest and files.sha256(path) != entry.sha256:
-        raise DataError(f"{path}: its content is not what {MANIFEST} describes (SHA-256 differs)")
+        raise _changed(path)
 
 
 def require_same_ids(first: Manifest, second: Manifest) -> None:

@@ -8,6 +8,7 @@ parameter server cluster (launch/train_kdcn.sh starts a local one). The same com
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -30,10 +31,12 @@ def _flags() -> flags.FlagValues:
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
     ctr = manifest.read(values.ctr, manifest.CTR)
-    suggested = {"logs.behaviors": ctr.info.get("behaviors")}
+    suggested: dict[str, Any] = {"logs.behaviors": ctr.info.get("behaviors") or []}
     if values.embeddings:
         suggested["encoder.dim"] = manifest.read(values.embeddings, manifest.EMBEDDINGS).number("dim")
     config = command.resolve_config(values, suggested)
+    if list(config.logs.behaviors) != suggested["logs.behaviors"]:
+        raise ConfigError(f"logs.behaviors: {values.ctr} was built with {suggested['logs.behaviors']}")
     if config.kdcn.pretrained and not values.embeddings:
         raise ConfigError("--embeddings: is required, unless --set kdcn.pretrained=false")
     from kdcn_tf.data.failures import translated

@@ -4,6 +4,7 @@ Lists have variable length in the files; the model sees them cut or padded to th
 dataset's manifest.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -58,23 +59,30 @@ def spec_of(described: Manifest) -> CtrSpec:
     """The features that the manifest of a CTR dataset, or of a model trained on one, describes.
 
     Raises:
-        DataError: a part is missing from the manifest.
+        DataError: a part is missing from the manifest, or the parts don't fit together.
     """
     info = described.info
     try:
         dense = info["dense"]
-        return CtrSpec(
+        spec = CtrSpec(
             behaviors=tuple(info["behaviors"]),
-            max_behaviors=int(info["max_behaviors"]),
-            max_query_keywords=int(info["max_query_keywords"]),
-            max_title_keywords=int(info["max_title_keywords"]),
-            max_categories=int(info["max_categories"]),
+            max_behaviors=described.number("max_behaviors"),
+            max_query_keywords=described.number("max_query_keywords"),
+            max_title_keywords=described.number("max_title_keywords"),
+            max_categories=described.number("max_categories"),
             dense_names=tuple(dense["names"]),
             dense_mean=tuple(map(float, dense["mean"])),
             dense_std=tuple(map(float, dense["std"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{described.kind} manifest: info doesn't describe the features: {error!r}") from None
+    if not spec.behaviors or isinstance(info["behaviors"], str):
+        raise DataError(f"{described.kind} manifest: info.behaviors: expected a list of behaviour kinds")
+    if not len(spec.dense_names) == len(spec.dense_mean) == len(spec.dense_std):
+        raise DataError(f"{described.kind} manifest: info.dense: names, mean and std differ in length")
+    if not all(map(math.isfinite, (*spec.dense_mean, *spec.dense_std))):
+        raise DataError(f"{described.kind} manifest: info.dense: mean or std isn't finite")
+    return spec
 
 
 def dataset_of_file(
@@ -133,7 +141,34 @@ def parse(serialized: tf.Tensor, spec: CtrSpec, path: tf.Tensor | str = "") -> B
         parsed[key] = parsed[key].to_tensor(PAD_ID, shape=[None, size])
     if not spec.dense_names:
         parsed[records.DENSE] = tf.zeros([tf.size(serialized), 0])
+    label, weight = parsed[records.LABEL], parsed[records.WEIGHT]
+    checks = [
+        tf.debugging.Assert(tf.reduce_all((label == 0) | (label == 1)), [path, "a label is not 0 or 1"]),
+        tf.debugging.Assert(
+            tf.reduce_all((weight >= 0) & tf.math.is_finite(weight)), [path, "a weight is negative or not finite"]
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        parsed[records.LABEL] = tf.identity(label)
     return parsed
+
+
+def require_same_features(directory: str, described: Manifest, trained: CtrSpec) -> None:
+    """Refuses a CTR dataset whose features a model can't take.
+
+    Args:
+        directory: of the dataset, for the message.
+        described: its manifest.
+        trained: what the model was trained on.
+
+    Raises:
+        DataError: naming the features that differ.
+    """
+    own, other = ({**spec.list_sizes(), records.DENSE: spec.dense_names} for spec in (spec_of(described), trained))
+    changed = [key for key in sorted({*own, *other}) if own.get(key) != other.get(key)]
+    if changed:
+        found = "; ".join(f"{key} is {own.get(key)}, was {other.get(key)}" for key in changed)
+        raise DataError(f"{directory}: other features than the model was trained on: {found}")
 
 
 _SCALARS = {

@@ -7,7 +7,7 @@ import numpy as np
 
 from kdcn_tf import files
 from kdcn_tf.errors import ConfigError, DataError
-from kdcn_tf.manifest import DataFile, Manifest
+from kdcn_tf.manifest import DataFile, Manifest, read_file
 
 ENTITIES = "entities/"
 
@@ -32,7 +32,7 @@ def read_keys(ckg_directory: str, file: DataFile) -> list[str]:
     """
     path = files.join(ckg_directory, file.name)
     try:
-        keys = files.read_bytes(path).decode().splitlines()
+        keys = read_file(ckg_directory, file).decode().splitlines()
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8") from None
     if len(keys) != file.count:
@@ -52,7 +52,7 @@ def read_rows(directory: str, embeddings: Manifest, entity_type: str) -> Iterato
     for entry in embeddings.group(entity_type):
         path = files.join(directory, entry.name)
         try:
-            rows = np.lib.format.read_array(io.BytesIO(files.read_bytes(path)), allow_pickle=False)
+            rows = np.lib.format.read_array(io.BytesIO(read_file(directory, entry)), allow_pickle=False)
         except (ValueError, EOFError, MemoryError) as error:
             raise DataError(f"{path}: not an npy array: {' '.join(str(error).split())}") from None
         expected = (entry.count, embeddings.number("dim"))

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from kdcn_tf import ckg, files, manifest
-from kdcn_tf.data.ctr import batches_of
+from kdcn_tf.data.ctr import batches_of, require_same_features
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.export import golden, warmup
 from kdcn_tf.export.signatures import Server
@@ -77,10 +77,11 @@ def export(
     Raises:
         ConfigError: the version exists, or the directory can't be written to.
         TryAgainError: another process writes to it.
-        DataError: ids don't match, or the SavedModel scores differently from the model.
+        DataError: ids or features don't match, or the SavedModel scores differently from the model.
     """
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
+    require_same_features(ctr_directory, ctr, model.spec)
     if f"entities/{ckg.ITEM}" not in graph.files:
         raise DataError(f"{ckg_directory}: has no files 'entities/{ckg.ITEM}'")
     require_plain(directory)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kdcn_tf import ckg, records
 from kdcn_tf.config import Config, KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec, spec_of
-from kdcn_tf.errors import ConfigError
+from kdcn_tf.errors import DataError
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.cross import make_cross
 from kdcn_tf.layers.dense import DenseTransform
@@ -222,13 +222,14 @@ def build_kdcn(config: Config, described: Manifest) -> KDCN:
 
     Raises:
         ConfigError: the configuration doesn't fit together.
+        DataError: the manifest doesn't describe a dataset that K-DCN can be made for.
     """
     ranges = described.require_id_map().ranges
     options = config.kdcn
     wanted = {ckg.ITEM: options.user_state or options.candidate, ckg.KEYWORD: options.dialogue or options.candidate,
               ckg.USER: options.candidate}  # fmt: skip
-    if not described.info.get("behaviors"):
-        raise ConfigError("logs.behaviors: K-DCN needs at least one behaviour kind")
+    if ckg.ITEM not in ranges:
+        raise DataError(f"{described.kind} manifest: the id map has no entities of type {ckg.ITEM!r}")
     tf.keras.utils.set_random_seed(config.finetune.seed)
     return KDCN(
         spec=spec_of(described),

@@ -36,6 +36,8 @@ class Checkpoints:
             DataError: it is corrupt, or of another model.
         """
         if not self._manager.latest_checkpoint:
+            if found := files.listed(self._directory, "ckpt-*.index"):
+                raise DataError(f"{self._directory}/checkpoint: doesn't name {found[-1]}, which is there")
             return False
         _read(self._checkpoint.restore, self._manager.latest_checkpoint)
         return True
@@ -121,4 +123,6 @@ def _read(read: Callable, path: str) -> None:
         try:
             read(path).assert_existing_objects_matched().expect_partial()
         except (AssertionError, ValueError) as error:
-            raise DataError(f"{path}: doesn't hold this model: {reason(str(error))}") from error
+            raise DataError(f"{path}: doesn't hold this model: {reason(str(error)).split(', likely')[0]}") from error
+        except (IndexError, RuntimeError) as error:  # what TensorFlow's reader makes of OUT_OF_RANGE and others
+            raise DataError(f"{path}: {reason(str(error))}") from error

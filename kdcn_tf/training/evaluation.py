@@ -51,9 +51,7 @@ def score_kdcn(model: KDCN, trained: Manifest, data: Heldout, batch_size: int = 
         DataError: the model was trained on other ids or features.
     """
     manifest.require_same_ids(trained, data.ctr)
-    spec = ctr_data.spec_of(data.ctr)
-    if (model.spec.list_sizes(), model.spec.dense_names) != (spec.list_sizes(), spec.dense_names):
-        raise DataError(f"{data.directory}: other features than the model was trained on: {model.spec} and {spec}")
+    ctr_data.require_same_features(data.directory, data.ctr, model.spec)
     score = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
     batches = ctr_data.batches_of(data.directory, data.ctr, data.split, batch_size)
     return np.concatenate([score(batch).numpy() for batch in batches])
@@ -66,7 +64,7 @@ def score_lr(data: Heldout) -> np.ndarray:
         DataError: a split has no examples, or the training split only one class.
     """
     train, valid = (ctr_data.read_all(data.directory, data.ctr, split) for split in ("train", "valid"))
-    if len(np.unique(train[records.LABEL])) < 2:
+    if len(np.unique(train[records.LABEL][train[records.WEIGHT] > 0])) < 2:
         raise DataError(f"{data.directory}: split 'train' has labels of one class only: nothing to fit 'lr' to")
     return LogisticRegression(ctr_data.spec_of(data.ctr)).fit(train, valid).logits(data.examples)
 

@@ -84,7 +84,10 @@ class Finetuning:
             for first, rows in read_rows(directory, exported, entity_type):
                 for start in range(0, len(rows), ASSIGN_ROWS):
                     block = rows[start : start + ASSIGN_ROWS]
-                    self.model.entities.assign_rows(first + start, block)
+                    try:
+                        self.model.entities.assign_rows(first + start, block)
+                    except ValueError as error:
+                        raise DataError(f"{directory}: {entity_type}: {error}") from None
                     written += len(block)
         return written
 

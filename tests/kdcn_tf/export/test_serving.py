@@ -100,7 +100,7 @@ def test_failed_export_leaves_nothing_behind(exported, tmp_path):
     keys = tmp_path / "ckg"
     graph = ctr_data.write_keys(keys)
     (keys / "item-31.txt").write_text("one key\n")
-    with pytest.raises(DataError, match=r"item-31.txt: 1 keys"):
+    with pytest.raises(DataError, match=r"item-31.txt: its content is not what"):
         serving.export(**{**parts, "graph": graph, "ckg_directory": str(keys), "directory": str(tmp_path / "served")})
     assert list((tmp_path / "served").iterdir()) == []
 
