@@ -65,7 +65,7 @@ def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.
         },
     )
     streams = [*source.only(graph.streams(config)), *(extra.stream for extra in source.extras)]
-    job.finish(directory, results, made, config, [*streams, "triples"], needed=triples.TRAIN)
+    job.finish(directory, results, made, config, [*streams, "triples"], needed=[triples.TRAIN, "entities/item"])
     job.log_counts("build-ckg", counts, source)
     entity_count = made.require_id_map().num_ids - 1
     logging.info("build-ckg: entities %s, triples %s", f"{entity_count:,}", job.readable(splits))

@@ -71,7 +71,7 @@ def _finish(
         inputs={**source.fingerprints, manifest.CKG: graph.fingerprint()},
         info=_info(config, results),
     )
-    job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=triples.TRAIN)
+    job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=[triples.TRAIN])
     job.log_counts("build-ctr", counts, source)
     logging.info("build-ctr: examples %s", job.readable(splits))
 

@@ -117,16 +117,20 @@ def _of_manifest(directory: str) -> Inputs:
     def paths(group: str) -> tuple[str, ...]:
         return tuple(sorted(files.join(directory, entry.name) for entry in raw.group(group)))
 
-    types = raw.info.get("extra_triples", {})
+    suggested = raw.info.get("config", {})
+    if not isinstance(suggested, dict):
+        raise DataError(f"{directory}: the manifest's info.config isn't an object")
     extras = []
     for name in sorted(group.removeprefix("extra/") for group in raw.files if group.startswith("extra/")):
-        if name not in types:
-            raise DataError(f"{directory}: the manifest's info has no types of extra/{name}")
-        extras.append(_extra(name, paths(f"extra/{name}"), types[name]["head_type"], types[name]["tail_type"]))
+        try:
+            types = raw.info["extra_triples"][name]
+            extras.append(_extra(name, paths(f"extra/{name}"), str(types["head_type"]), str(types["tail_type"])))
+        except (KeyError, TypeError):
+            raise DataError(f"{directory}: the manifest's info.extra_triples has no types of {name!r}") from None
     return Inputs(
         {name: paths(name) for name in records.STREAMS if raw.files.get(name)},
         tuple(extras),
-        raw.info.get("config", {}),
+        suggested,
         {"raw": raw.fingerprint()},
     )
 

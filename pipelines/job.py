@@ -1,10 +1,12 @@
 """Running a pipeline and getting back what it wrote and counted."""
 
+import contextlib
+import io
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +52,7 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
     """The user's Beam options, with a local runner that fits the input where none is named.
 
     Raises:
-        ConfigError: an argument that neither kdcn nor Beam knows.
+        ConfigError: an argument that neither kdcn nor Beam knows, or a value that Beam doesn't take.
     """
     arguments = list(arguments)
     given = {argument.split("=")[0] for argument in arguments}
@@ -62,16 +64,32 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
             arguments.append("--direct_running_mode=multi_processing")
             if "--direct_num_workers" not in given:
                 arguments.append(f"--direct_num_workers={os.cpu_count()}")
-    return PipelineOptions(arguments)
+    return _parsed(arguments)
+
+
+def _parsed(arguments: Sequence[str]) -> PipelineOptions:
+    """Beam reads its options late, by argparse, which prints its usage and exits."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            parsed = PipelineOptions(arguments)
+            parsed.get_all_options()
+    except SystemExit:
+        raise ConfigError(said.getvalue().strip().split("error: ")[-1]) from None
+    return parsed
 
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:
     """Beam drops what it doesn't know, typing errors too. Other runners bring options of their own."""
     known = PipelineOptions([]).get_all_options()
+    before = ""
     for argument in arguments:
         name = argument.split("=")[0]
         if name.startswith("-") and name.lstrip("-").removeprefix("no_") not in known:
             raise ConfigError(f"{name}: neither an option of this command nor of Beam")
+        if not name.startswith("-") and (not before.startswith("-") or "=" in before):
+            raise ConfigError(f"unexpected argument {argument!r}")
+        before = argument
 
 
 def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_config: PipelineOptions) -> Results:
@@ -83,12 +101,12 @@ def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_confi
         beam_config: from `beam_options`.
 
     Raises:
-        KdcnError: a step met data it can't go on with, or a disk that is full.
+        KdcnError: a step met data it can't go on with, a disk that is full, or a runner that can't be reached.
     """
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     path = files.join(directory, _RESULTS)
     try:
-        with beam.Pipeline(options=beam_config) as pipeline:
+        with _without_known_tracebacks(), _pipeline(beam_config) as pipeline:
             _collect(build(pipeline), directory, path)
     except BaseException as error:
         discard(directory)
@@ -101,11 +119,39 @@ def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_confi
     return _results(body)
 
 
+def _pipeline(beam_config: PipelineOptions) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(options=beam_config)
+    except ValueError as error:  # an unknown runner, or one that lacks an option
+        raise ConfigError(f"--runner: {' '.join(str(error).split())}") from None
+
+
+@contextlib.contextmanager
+def _without_known_tracebacks() -> Iterator[None]:
+    """Keeps Beam from logging the traceback of an error whose message ends the command anyway."""
+
+    def shown(record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        told = _RAISED.search(f"{type(raised).__name__}: {raised} {record.getMessage()}")
+        return not (told and record.name.startswith("apache_beam"))
+
+    handlers = logging.getLogger().handlers
+    for handler in handlers:
+        handler.addFilter(shown)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(shown)
+
+
 def _known(error: BaseException) -> KdcnError | None:
     """The error of this system that a step raised, without what runners add before and after its message.
 
     Runners give a worker's exception back with more text, or as text inside an exception of their own.
     """
+    if type(error).__module__.split(".")[0] == "grpc":
+        return UnavailableError(f"the runner can't be reached: {str(error) or type(error).__name__}".split("\n")[0])
     found = _RAISED.findall(f"{type(error).__name__}: {error}")
     if not found:
         return None
@@ -161,20 +207,22 @@ def finish(
     config: Config,
     streams: Sequence[str],
     *,
-    needed: str,
+    needed: Sequence[str],
 ) -> None:
     """Checks the counts and writes config and manifest; a job that fails leaves its dead letters only.
 
     Raises:
-        DataError: records got lost, too many are bad, or the file group `needed` is empty.
+        DataError: records got lost, too many are bad, or a file group of `needed` is empty.
     """
     letters = [files.join(directory, f.name) for f in results.files.get(dead_letters.GROUP, ())]
     try:
         counting.reconcile(results.counts, streams)
         where = f"see {', '.join(letters)}"
         counting.check_bad_share(results.counts, streams, config.logs.max_bad_share, where)
-        if not results.files.get(needed):
-            raise DataError(f"the input yields nothing for {needed!r}; counted: {results.counts}")
+        for group in needed:
+            if not results.files.get(group):
+                counted = {name: number for name, number in results.counts.items() if number}
+                raise DataError(f"the input yields nothing for {group!r}; counted: {readable(counted)}")
     except DataError:
         discard(directory)
         raise

@@ -4,6 +4,7 @@ A file is read by one worker from its beginning, because a line number needs all
 split large logs into many files.
 """
 
+import codecs
 import gzip
 import io
 import zlib
@@ -47,8 +48,10 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
 
 def _text_lines(stream: Any, compressed: bool) -> Iterator[bytes]:
     lines = gzip.GzipFile(fileobj=stream) if compressed else stream
+    mark = codecs.BOM_UTF8  # some editors begin a file with it
     for line in io.BufferedReader(lines, 1 << 20) if compressed else lines:
-        yield line.rstrip(b"\r\n")
+        yield line.removeprefix(mark).rstrip(b"\r\n")
+        mark = b""
 
 
 def _parquet_rows(stream: Any) -> Iterator[dict[str, Any]]:
