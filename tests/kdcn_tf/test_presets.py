@@ -13,7 +13,7 @@ PAPER = {
 }  # fmt: skip
 NOT_IN_THE_PAPER = {
     "ckg.item_keywords", "ckg.session_keywords", "ckg.interactions", "encoder.residual", "kdcn.candidate",
-    "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout",
+    "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout", "kdcn.unknown_share",
 }  # fmt: skip
 
 
