@@ -46,10 +46,12 @@ def corrupt(
     chunks, size = targets.shape
     seeds = tf.random.experimental.stateless_split(seed, 2)
     constrained = round(count * type_constrained)
-    picks = tf.random.stateless_uniform([chunks, constrained], seeds[0], 0, size, tf.int32)
-    first, last = type_ranges.of(tf.gather(targets, picks, batch_dims=1))
-    low = tf.concat([first, tf.ones([chunks, count - constrained], tf.int64)], axis=1)
-    high = tf.concat([last, tf.fill([chunks, count - constrained], tf.constant(num_ids, tf.int64))], axis=1)
+    low = tf.ones([chunks, count - constrained], tf.int64)
+    high = num_ids * low
+    if constrained:  # tf.searchsorted fails on nothing inside a tf.function
+        picks = tf.random.stateless_uniform([chunks, constrained], seeds[0], 0, size, tf.int32)
+        first, last = type_ranges.of(tf.gather(targets, picks, batch_dims=1))
+        low, high = tf.concat([first, low], axis=1), tf.concat([last, high], axis=1)
     # float64 holds every id below 2^53 exactly; float32 would reach only every 64th of a billion.
     share = tf.random.stateless_uniform([chunks, count], seeds[1], dtype=tf.float64)
     drawn = low + tf.cast(share * tf.cast(high - low, tf.float64), tf.int64)
