@@ -61,8 +61,10 @@ class RawWriter:
         count, start = 0, time.monotonic()
         reported = start
         # No time stamp and no name in the gzip header: equal records give equal bytes.
+        path = files.join(self.directory, name)
         with (
-            open(files.join(self.directory, name), "wb") as target,
+            files.writing(path),
+            open(path, "wb") as target,
             gzip.GzipFile("", "wb", compresslevel=5, fileobj=target, mtime=0) as stream,
         ):
             for line in lines:

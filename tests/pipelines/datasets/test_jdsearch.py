@@ -10,7 +10,7 @@ from support.raw_logs import run
 
 from kdcn_tf import manifest
 from pipelines import build_ckg, build_ctr
-from pipelines.datasets import import_logs, jdsearch
+from pipelines.datasets import import_logs, jdsearch, jdsearch_files
 
 T = "\x18"
 SEARCHES = [
@@ -25,14 +25,14 @@ PRODUCTS = [
     ["2", "23", "", "", "51", "61", "", "", "-1", "", "", "", "-1"],
     ["3", "", "-1", "", "", "", "", "", "", "", "", "", ""],
 ]
-T1, T2, T3 = jdsearch.START, jdsearch.START + 60, jdsearch.START + 120
+T1, T2, T3 = jdsearch_files.START, jdsearch_files.START + 60, jdsearch_files.START + 120
 
 
 def write(folder: Path, searches=SEARCHES, products=PRODUCTS, header=True, names=("", "")) -> Path:
     folder.mkdir(exist_ok=True)
     for stem, columns, rows, suffix in (
-        (jdsearch.SEARCHES, jdsearch.SEARCH_COLUMNS, searches, names[0]),
-        (jdsearch.PRODUCTS, jdsearch.PRODUCT_COLUMNS, products, names[1]),
+        (jdsearch_files.SEARCHES, jdsearch_files.SEARCH_COLUMNS, searches, names[0]),
+        (jdsearch_files.PRODUCTS, jdsearch_files.PRODUCT_COLUMNS, products, names[1]),
     ):
         lines = [columns] * header + list(rows)
         (folder / f"{stem}{suffix}.txt").write_text("".join("\t".join(line) + "\n" for line in lines))
