@@ -5,15 +5,16 @@ atomically. It names the files with sizes and digests, so a reader never globs, 
 directory has none, and a changed file is refused.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kdcn_tf import __version__, files
-from kdcn_tf.ckg import IdMap
+from kdcn_tf.ckg import ITEM, IdMap
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.options import fingerprint
 
@@ -209,6 +210,18 @@ def _check_file(directory: str, entry: DataFile, check_digest: bool) -> None:
         raise _changed(path)
 
 
+def require_entities(directory: str, ckg: Manifest) -> None:
+    """Refuses a knowledge graph whose id map files aren't those of its id map, or that has no items.
+
+    Raises:
+        DataError: naming the entity type.
+    """
+    for entity_type, (first, last) in {ITEM: (0, 0), **ckg.require_id_map().ranges}.items():
+        listed = sum(entry.count for entry in ckg.files.get(f"entities/{entity_type}", ()))
+        if listed != last - first or not last:
+            raise DataError(f"{directory}: files 'entities/{entity_type}' hold {listed} keys of {last - first}")
+
+
 def require_same_ids(first: Manifest, second: Manifest) -> None:
     """Refuses to join two datasets whose ids come from different id maps.
 
@@ -247,6 +260,17 @@ def prepare_output(directory: str, kind: str, overwrite: bool = False, leftovers
             f"{directory}: not empty; name a fresh directory"
             + ("" if overwrite else ", or pass --overwrite to replace a finished dataset")
         )
+
+
+@contextlib.contextmanager
+def discarded_on_failure(directory: str) -> Iterator[None]:
+    """Empties the directory of `prepare_output` if the work in it fails, so that the same command can run again."""
+    try:
+        yield
+    except BaseException:
+        for name in files.names_below(directory):
+            files.remove(files.join(directory, name))
+        raise
 
 
 def _remove_dataset(directory: str, kind: str, leftovers: Sequence[str]) -> None:

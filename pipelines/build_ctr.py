@@ -36,6 +36,7 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     config = command.resolve_config(values, source.suggested)
     graph = manifest.read(values.ckg, manifest.CKG)
     _check_times(config, graph)
+    manifest.require_entities(values.ckg, graph)
     beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, manifest.CTR, values.overwrite)
     results = job.run(
@@ -48,7 +49,10 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
 
 def _check_times(config: Config, graph: manifest.Manifest) -> None:
     train_end, _ = ctr.times(config)
-    cutoff = graph.info["time"]["train_end"]
+    time = graph.info.get("time")
+    cutoff = time.get("train_end") if isinstance(time, dict) else None
+    if not isinstance(cutoff, (int, float)):
+        raise DataError(f"the knowledge graph's manifest has no info.time.train_end, but {time!r}")
     if cutoff > train_end:
         raise DataError(
             f"the knowledge graph holds events up to {cutoff}, after time.train_end={train_end}: "
@@ -74,6 +78,8 @@ def _finish(
     job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=[triples.TRAIN])
     job.log_counts("build-ctr", counts, source)
     logging.info("build-ctr: examples %s", job.readable(splits))
+    for split in (name for name, number in splits.items() if not number):
+        logging.warning("build-ctr: no examples in split %r; see time.train_end and time.valid_end", split)
 
 
 def _info(config: Config, results: job.Results) -> dict:

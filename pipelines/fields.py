@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_LARGEST = 3.4e38  # examples hold 32-bit floats; above this they would hold infinity
+
 
 class RecordError(ValueError):
     """A record breaks the input contract; `field` is empty where the whole record does."""
@@ -95,6 +97,8 @@ def _finite(name: str, value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise RecordError(name, "is not finite")
+    if abs(number) > _LARGEST:
+        raise RecordError(name, "is too large")
     return number
 
 

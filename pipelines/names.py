@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from kdcn_tf import files
-from kdcn_tf.manifest import Manifest
+from kdcn_tf.manifest import DataFile, Manifest, read_file
 from kdcn_tf.records import OOV_ID
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 
@@ -15,11 +14,7 @@ class ReadIds(beam.PTransform):
 
     def __init__(self, directory: str, graph: Manifest, types: Iterable[str]):
         super().__init__()
-        self._files = [
-            (files.join(directory, entry.name), name, entry.first)
-            for name in types
-            for entry in graph.files.get(f"entities/{name}", ())
-        ]
+        self._files = [(directory, name, entry) for name in types for entry in graph.files.get(f"entities/{name}", ())]
 
     def expand(self, pipeline):
         return (
@@ -30,12 +25,12 @@ class ReadIds(beam.PTransform):
         )
 
 
-def read_ids(file: tuple[str, str, int]) -> Iterator[tuple[str, int]]:
-    """(entity, id) of one id map file, given its path, entity type and first id."""
-    path, entity_type, first = file
-    with files.open_read(path) as stream:
-        for offset, line in enumerate(stream):
-            yield f"{entity_type}\t{line.decode().rstrip(chr(10))}", first + offset
+def read_ids(file: tuple[str, str, DataFile]) -> Iterator[tuple[str, int]]:
+    """(entity, id) of one id map file, given the dataset's directory, the entity type and the file."""
+    directory, entity_type, entry = file
+    # Not by lines: a changed file would silently give other entities the ids of the graph.
+    for offset, key in enumerate(read_file(directory, entry).decode().splitlines()):
+        yield f"{entity_type}\t{key}", entry.first + offset
 
 
 class _LookUp(CountingDoFn):

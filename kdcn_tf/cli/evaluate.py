@@ -59,10 +59,11 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     trained = {name: manifest.read(path, manifest.KDCN_MODEL).fingerprint() for name, path in models.items()}
     best = _best_possible(values.raw, ctr, values.split) if values.raw else {}
     manifest.prepare_output(values.output, manifest.EVALUATION, values.overwrite)
-    judged, rows = _judge(values.ctr, ctr, values.split, models, baselines)
-    _write(values.output, {"split": values.split, "best_possible": best, "sources": judged}, rows, {
-        manifest.CTR: ctr.fingerprint(), **{f"{manifest.KDCN_MODEL}/{name}": mark for name, mark in trained.items()},
-    })  # fmt: skip
+    with manifest.discarded_on_failure(values.output):
+        judged, rows = _judge(values.ctr, ctr, values.split, models, baselines)
+        marks = {f"{manifest.KDCN_MODEL}/{name}": mark for name, mark in trained.items()}
+        body = {"split": values.split, "best_possible": best, "sources": judged}
+        _write(values.output, body, rows, {manifest.CTR: ctr.fingerprint(), **marks})
     print(_table(values.split, judged, best))
 
 

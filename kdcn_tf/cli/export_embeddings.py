@@ -42,7 +42,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     manifest.prepare_output(output, manifest.EMBEDDINGS, values.overwrite)
     from kdcn_tf.data.failures import translated  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
 
-    with translated(directory):
+    with manifest.discarded_on_failure(output), translated(directory):
         _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 
 

@@ -82,8 +82,7 @@ def export(
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
     require_same_features(ctr_directory, ctr, model.spec)
-    if f"entities/{ckg.ITEM}" not in graph.files:
-        raise DataError(f"{ckg_directory}: has no files 'entities/{ckg.ITEM}'")
+    manifest.require_entities(ckg_directory, graph)
     require_plain(directory)
     files.make_dirs(directory)
     files.claim(directory)
