@@ -157,7 +157,7 @@ member_ports=()
 if [[ -z $logs ]]; then
     logs=$(mktemp -d "${TMPDIR:-/tmp}/kdcn-cluster.XXXXXX") keep_logs=""
 fi
-mkdir -p "$logs"
+mkdir -p "$logs" || exit 2
 pick_ports $((1 + workers + servers))
 cluster=$(printf '{"chief": %s, "worker": %s, "ps": %s}' \
     "$(addresses 0 1)" "$(addresses 1 "$workers")" "$(addresses $((1 + workers)) "$servers")")

@@ -20,14 +20,31 @@ kdcn=$(find_program kdcn)
 saved_model_cli=$(find_program saved_model_cli)
 times=()
 
-# Refuses to mix the outputs of two configurations in one directory.
+fail() { # message, exit code
+    echo "run_chain: error: $1" >&2
+    exit "$2"
+}
+
+# What stands in the run's directory that isn't its name tag or its input.
+something_in_run() {
+    find "$run" -mindepth 1 -maxdepth 1 ! -name chain.txt ! -path "$raw" ! -name '.*' -print -quit
+}
+
+# Refuses wrong flags, the outputs of two configurations in one directory, and a directory that isn't a run's:
+# unfinished steps are removed there.
 check_flags() {
     local wanted="raw=$raw ${flags[*]-}"
-    mkdir -p "$run"
-    if [[ -e $run/chain.txt && $(<"$run/chain.txt") != "$wanted" ]]; then
-        echo "run_chain: error: $run holds a run of: $(<"$run/chain.txt"); name a fresh directory for: $wanted" >&2
-        exit 2
+    "$kdcn" train-ckg --helpconfig "${flags[@]}" >/dev/null
+    [[ $raw == *://* || -e $raw/manifest.json ]] || fail "$raw: no manifest.json; it is not a finished raw dataset" 65
+    mkdir -p "$run" || exit 2
+    if [[ -n $(something_in_run) ]]; then
+        [[ -e $run/chain.txt ]] || fail "$run: not empty, and not a run's directory; name a fresh one" 2
+        [[ $(<"$run/chain.txt") == "$wanted" ]] ||
+            fail "$run holds a run of: $(<"$run/chain.txt"); name a fresh directory for: $wanted" 2
     fi
+    # The lock is held until this script ends; where there is no flock, two runs in one directory go unnoticed.
+    exec 9<"$run"
+    ! command -v flock >/dev/null || flock --nonblock 9 || fail "$run: another run is writing to it" 75
     printf '%s\n' "$wanted" >"$run/chain.txt"
 }
 

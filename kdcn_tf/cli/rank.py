@@ -39,6 +39,8 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise ConfigError("--session: not together with --candidates")
     if (values.user or values.query) and not values.candidates:
         raise ConfigError("--candidates: is required with --user or --query")
+    if values.time is not None and not math.isfinite(values.time):
+        raise ConfigError(f"--time: must be a number of seconds, got {values.time}")
     raw = manifest.read(values.raw, manifest.RAW)
     from kdcn_tf.export import raw_logs
 

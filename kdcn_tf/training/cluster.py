@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
@@ -138,7 +139,7 @@ def start() -> Scheduler:
 def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:
     try:
         body = json.loads(os.environ["TF_CONFIG"])
-        roles, task = body["cluster"], body["task"]["type"]
+        roles, task, index = dict(body["cluster"]), body["task"]["type"], int(body["task"]["index"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"TF_CONFIG: not valid: {error!r}") from None
     missing = [role for role in (CHIEF, WORKER, SERVER) if not roles.get(role)]
@@ -146,6 +147,11 @@ def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:
         raise ConfigError(f"TF_CONFIG: cluster has no {' and no '.join(missing)}")
     if task not in (CHIEF, WORKER, SERVER):
         raise ConfigError(f"TF_CONFIG: task type {task!r}; expected chief, worker or ps")
+    for role, addresses in roles.items():
+        if not isinstance(addresses, list) or not all(re.fullmatch(r".+:\d+", str(address)) for address in addresses):
+            raise ConfigError(f"TF_CONFIG: {role}: expected a list of host:port, got {addresses!r}")
+    if not 0 <= index < len(roles[task]):
+        raise ConfigError(f"TF_CONFIG: task index {index}; the cluster has {len(roles[task])} of type {task}")
     return tf.distribute.cluster_resolver.TFConfigClusterResolver(rpc_layer="grpc")
 
 

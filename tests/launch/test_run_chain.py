@@ -48,6 +48,24 @@ def test_chain_on_simulated_logs(tmp_path):
     assert (other.returncode, "name a fresh directory" in other.stderr) == (2, True)
 
 
+def test_wrong_arguments_change_nothing(tmp_path):
+    """Wrong flags leave no name tag behind, so the right ones work in the same place; others' folders stay."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/manifest.json").write_text("{}")
+    (tmp_path / "mine/ckg").mkdir(parents=True)
+    for raw, output, flag, code, message in [
+        ("raw", "run", "--presett=quick", 2, "Unknown command line flag 'presett'"),
+        ("raw", "run", "--set=encoder.dim=0", 2, "encoder.dim: must be at least 1"),
+        ("rav", "run", "--preset=quick", 65, "rav: no manifest.json; it is not a finished raw dataset"),
+        ("raw", "mine", "--preset=quick", 2, "mine: not empty, and not a run's directory; name a fresh one"),
+        ("raw", "raw/manifest.json", "--preset=quick", 2, "File exists"),
+    ]:
+        done = run(CHAIN, tmp_path / raw, tmp_path / output, flag)
+        assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "raw"]
+    assert (tmp_path / "mine/ckg").is_dir()
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.cluster

@@ -72,6 +72,9 @@ def test_checkpoints_hold_weights_and_sharded_slots(on_cluster):
     assert on_cluster["slots_back"]
 
 
+FITS = '{"cluster": {"chief": ["h:1"], "worker": ["h:2"], "ps": ["h:3"]}, "task": {"type": "%s", "index": %s}}'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -81,6 +84,11 @@ def test_checkpoints_hold_weights_and_sharded_slots(on_cluster):
             '{"cluster": {"chief": ["h:1"], "worker": ["h:2"], "ps": ["h:3"]}, "task": {"type": "boss", "index": 0}}',
             "'boss'",
         ),
+        (FITS % ("chief", 1), "task index 1; the cluster has 1 of type chief"),
+        (FITS % ("chief", '"x"'), "not valid"),
+        ('{"cluster": [], "task": {"type": "chief", "index": 0}}', "no chief and no worker and no ps"),
+        (FITS.replace('["h:2"]', '"h:2"') % ("chief", 0), "worker: expected a list of host:port, got 'h:2'"),
+        (FITS.replace("h:3", "h") % ("chief", 0), "ps: expected a list of host:port"),
     ],
 )
 def test_a_wrong_tf_config_is_a_config_error(monkeypatch, text, message):
