@@ -55,6 +55,11 @@ def launch(*arguments: str, **changes: str) -> subprocess.CompletedProcess:
     )
 
 
+def hear_interrupts() -> None:
+    """A shell that starts tests in the background makes them ignore SIGINT, and bash can't undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_for(path: Path) -> None:
     deadline = time.monotonic() + 20
     while not path.exists():
@@ -162,7 +167,9 @@ with socket.create_server(("127.0.0.1", int(address.split(":")[1]))) as server:
 def test_stopping_the_launcher_stops_everybody(scratch, number, code):
     body = f"open({str(scratch)!r} + f'/{{role}}', 'w').close()\n{SERVE}"
     command = [str(CLUSTER), "-w", "1", "-p", "1", "--", *program(scratch, body)]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=hear_interrupts
+    )
     for role in ("chief", "worker", "ps"):
         wait_for(scratch / role)
     process.send_signal(number)
