@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ def lines_of(path: str) -> Iterator[tuple[int, str]]:
                 yield line, text
         except UnicodeDecodeError:
             raise DataError(f"{path}: not UTF-8, after line {line}") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: can't be read, after line {line}: {error}") from None
     if not line:
         raise DataError(f"{path}: the file is empty")

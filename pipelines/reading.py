@@ -40,7 +40,7 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
             rows = _parquet_rows(stream) if magic == _PARQUET_MAGIC else _text_lines(stream, magic[:2] == _GZIP_MAGIC)
             for number, row in enumerate(rows, start=1):
                 yield number, row
-    except (EOFError, zlib.error, pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (EOFError, zlib.error, pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
         raise DataError(f"{path}: broken after line {number}: {error}") from None
     if not number:
         raise DataError(f"{path}: the file is empty")

@@ -16,7 +16,7 @@ _KINDS: tuple[tuple[type[KdcnError], tuple[type[tf.errors.OpError], ...]], ...] 
 )
 
 # What TensorFlow puts around the reason: the graph's nodes, and where in the code they were made.
-_AROUND = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*?\]\]|\s*\[Op:\w+\].*|^\s*\(\d+\)\s*[A-Z_]+: ", re.S | re.M)
+_AROUND = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*?\]\]|\s*\[Op:[^\]]+\].*|^\s*\(\d+\)\s*[A-Z_]+: ", re.S | re.M)
 _NO_REASON = ("Graph execution error", "Detected at node", 'File "', "Stack trace")
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kdcn_tf.errors import DataError
 from kdcn_tf.jsonl import lines_of
@@ -42,14 +42,22 @@ def csv_rows(path: str, columns: Sequence[str]) -> Iterator[Row]:
         DataError: a column is missing, or a row has another number of values than the header.
     """
     reader = csv.reader(text for _, text in lines_of(path))
-    header = next(reader)
+    rows = _values(reader, path)
+    header = next(rows)
     missing = [name for name in columns if name not in header]
     if missing:
         raise DataError(f"{path}:1: no column {missing[0]!r}; there are: {', '.join(header)}")
-    for values in reader:
+    for values in rows:
         if len(values) != len(header):
             raise DataError(f"{path}:{reader.line_num}: {len(values)} values, the header has {len(header)}")
         yield Row(path, reader.line_num, dict(zip(header, values, strict=True)))
+
+
+def _values(reader: Any, path: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def tsv_rows(path: str, columns: Sequence[str]) -> Iterator[Row]:

@@ -88,6 +88,7 @@ def test_parquet_rows_have_maps_as_pairs():
         ("items", ITEM | {"stats": {"p": float("nan")}}, "stats", "is not finite"),
         ("items", ITEM | {"stats": {"p": float("inf")}}, "stats", "is not finite"),
         ("items", ITEM | {"stats": {"p": 10**400}}, "stats", "is not finite"),
+        ("items", ITEM | {"stats": {"p": 1e39}}, "stats", "is too large"),
         ("items", ITEM | {"stats": {"p": "3"}}, "stats", "not a number"),
         ("items", ITEM | {"stats": [1]}, "stats", "not an object"),
         ("items", ITEM | {"stats": {"p": True}}, "stats", "not a number"),
