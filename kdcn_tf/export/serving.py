@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kdcn_tf import ckg, files, manifest
+from kdcn_tf import ckg, files, manifest, options
+from kdcn_tf.config import from_dict
 from kdcn_tf.data.ctr import batches_of, require_same_features
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.export import golden, warmup
@@ -121,8 +122,8 @@ def _write(path, model, trained, ctr_directory, ctr, ckg_directory, graph) -> fl
             if f"entities/{name}" in graph.files and (file := files.join(staging, f"{name}.txt"))
         }
         server = Server(model, vocabularies)
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(server, path, signatures=server.signatures_by_name, options=options)
+        save_options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(server, path, signatures=server.signatures_by_name, options=save_options)
     finally:
         tf.io.gfile.rmtree(staging)
     batch = _golden_batch(ctr_directory, ctr)
@@ -145,6 +146,7 @@ def _golden_batch(ctr_directory: str, ctr: Manifest) -> dict[str, Any]:
 
 
 def _describe(path: str, trained: Manifest) -> None:
+    files.write_atomic(files.join(path, manifest.CONFIG_FILE), options.to_yaml(from_dict(trained.config)).encode())
     names = []
     for folder, _, found in tf.io.gfile.walk(path):
         relative = folder[len(path) :].strip("/")

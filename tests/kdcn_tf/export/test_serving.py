@@ -63,6 +63,7 @@ def test_version_is_complete_and_described(exported):
     described = manifest.read(path, manifest.SERVING, check_digests=True)
     assert "assets.extra/tf_serving_warmup_requests" in [f.name for f in described.group("saved_model")]
     assert described.info["dense"]["names"] == ["price", "sales"]
+    assert config.resolve(config_file=f"{path}/config.yaml") == config.from_dict(described.config)
 
 
 def test_next_version_gets_the_next_number_and_an_existing_one_is_refused(exported, tmp_path):
