@@ -37,6 +37,18 @@ def triple_loss(name: str, *, margin: float, temperature: float) -> TripleLoss:
     return losses[name]
 
 
+def violations(name: str, *, margin: float) -> TripleLoss:
+    """The share of its negatives that each positive [..., b] has on the wrong side, for the loss of that name.
+
+    For "margin" a negative is wrong if it is less than the margin farther than its positive, so that equation 3 still
+    pulls at it. For the losses that judge each triple alone, it is wrong if its own distance is below the margin,
+    so that it is taken for a true one (probability above one half).
+    """
+    if name == "margin":
+        return lambda p, n: tf.reduce_mean(tf.cast(n < p[..., None] + margin, tf.float32), axis=-1)
+    return lambda p, n: tf.reduce_mean(tf.cast(n < margin, tf.float32), axis=-1)
+
+
 def log_loss(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
     """Equation 13: mean negative log likelihood of clicks, computed from logits.
 

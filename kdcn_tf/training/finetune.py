@@ -17,6 +17,7 @@ from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.optimizers import Adam
+from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
 
@@ -91,17 +92,18 @@ class Finetuning:
                     written += len(block)
         return written
 
-    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Trains on one file; returns the sum of the losses and the number of examples."""
+    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on one file; returns sums over its examples and steps, float64 scalars (see `loop.FileSums`)."""
         examples = ctr_data.read_file(path, self._spec)
         rows = tf.size(examples[records.LABEL])
         order = tf.argsort(tf.random.stateless_uniform([rows], seed))
         size = self.config.finetune.batch_size
-        total = tf.constant(0.0)
+        loss, steps = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
         for start in tf.range(0, rows, size):
             batch = {key: tf.gather(column, order[start : start + size]) for key, column in examples.items()}
-            total += self.scheduler.strategy.run(self._step, args=(batch,))
-        return total, tf.cast(rows, tf.float32)
+            loss += tf.cast(self.scheduler.strategy.run(self._step, args=(batch,)), tf.float64)
+            steps += 1.0
+        return {"loss": loss, STEPS: steps, ROWS: tf.cast(rows, tf.float64)}
 
     def _step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:

@@ -17,6 +17,7 @@ from kdcn_tf.options import readable
 from kdcn_tf.training.checkpoints import Checkpoints
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.ledger import Ledger
+from kdcn_tf.training.watching import COUNTS, ROWS, STEPS, CollapseWatch
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,9 @@ IN_FLIGHT_PER_WORKER = 2
 
 REPORT_SECONDS = 10.0
 
-FileResult = tuple[float, float]
-"""Sum of the loss over the rows of a file, and the number of rows."""
+FileSums = dict[str, float]
+"""What a closure returns for one file: the number of "rows" and of "steps", sums over its steps of what they
+count (`watching.COUNTS`), and sums over its rows of everything else, such as "loss"."""
 
 
 def run_epochs(
@@ -49,7 +51,7 @@ def run_epochs(
         scheduler: runs the closures.
         ledger: what is left to do.
         checkpoints: saved every `checkpoint_every` epochs and at the end.
-        train_file: closure (path, seed int32 [2]) -> (sum of losses, rows).
+        train_file: closure (path, seed int32 [2]) -> sums, see `FileSums`.
         path_of: file name -> path that workers can open.
         rows_of: file name -> the rows that its manifest says it has.
         end_of_epoch: epoch -> figures for the ledger's history, such as validation metrics.
@@ -62,6 +64,7 @@ def run_epochs(
         DataError: a file is corrupt, or has other rows than its manifest says.
         UnavailableError: the cluster is gone.
     """
+    watch = CollapseWatch()
     while not ledger.finished:
         epoch = ledger.epoch
         progress = _Progress(epoch, ledger.epochs, len(ledger.todo()), unit)
@@ -70,11 +73,13 @@ def run_epochs(
             file_seed = np.array([epoch, stable_hash(name, str(seed)) & 0x7FFFFFFF], np.int32)
             waiting.append((name, scheduler.schedule(train_file, path_of(name), file_seed)))
             if len(waiting) >= IN_FLIGHT_PER_WORKER * scheduler.num_workers:
-                progress.add(*_collect(waiting, ledger, path_of, rows_of))
+                progress.add(_collect(waiting, ledger, path_of, rows_of))
         while waiting:
-            progress.add(*_collect(waiting, ledger, path_of, rows_of))
+            progress.add(_collect(waiting, ledger, path_of, rows_of))
         scheduler.join()
-        figures = {"epoch": epoch, **progress.figures(), **end_of_epoch(epoch)}
+        means = progress.figures()
+        watch.see(means)
+        figures = {"epoch": epoch, **means, **end_of_epoch(epoch)}
         log.info("epoch %d/%d: %s", epoch + 1, ledger.epochs, readable(_numbers(figures)))
         ledger.end_epoch(figures)
         if should_stop(ledger.history):
@@ -85,12 +90,12 @@ def run_epochs(
 
 def _collect(
     waiting: collections.deque, ledger: Ledger, path_of: Callable[[str], str], rows_of: Mapping[str, int]
-) -> FileResult:
+) -> FileSums:
     name, pending = waiting.popleft()
-    loss, rows = pending.fetch()
-    check_rows(path_of(name), rows, rows_of[name])
+    sums = {key: float(value) for key, value in pending.fetch().items()}
+    check_rows(path_of(name), sums[ROWS], rows_of[name])
     ledger.mark_done(name)
-    return float(loss), float(rows)
+    return sums
 
 
 def _numbers(figures: dict) -> dict:
@@ -102,13 +107,12 @@ class _Progress:
 
     def __init__(self, epoch: int, epochs: int, num_files: int, unit: str):
         self._epoch, self._epochs, self._num_files, self._unit = epoch, epochs, num_files, unit
-        self._loss = self._rows = 0.0
+        self._sums: collections.Counter[str] = collections.Counter()
         self._files = 0
         self._start = self._reported = time.monotonic()
 
-    def add(self, loss: float, rows: float) -> None:
-        self._loss += loss
-        self._rows += rows
+    def add(self, sums: FileSums) -> None:
+        self._sums.update(sums)
         self._files += 1
         now = time.monotonic()
         if now - self._reported >= REPORT_SECONDS and self._files < self._num_files:
@@ -117,11 +121,17 @@ class _Progress:
             log.info(
                 "epoch %d/%d: %d/%d files, loss %.4f, %s %s/s, epoch ends in %.0f s",
                 self._epoch + 1, self._epochs, self._files, self._num_files,
-                self._loss / max(self._rows, 1.0), f"{self._rate():,.0f}", self._unit, left,
+                self._means()["loss"], f"{self._rate():,.0f}", self._unit, left,
             )  # fmt: skip
 
     def _rate(self) -> float:
-        return self._rows / max(time.monotonic() - self._start, 1e-9)
+        return self._sums[ROWS] / max(time.monotonic() - self._start, 1e-9)
+
+    def _means(self) -> dict[str, float]:
+        names = [name for name in self._sums if name not in (ROWS, STEPS, *COUNTS)]
+        return {name: self._sums[name] / max(self._sums[ROWS], 1.0) for name in names}
 
     def figures(self) -> dict:
-        return {"loss": self._loss / max(self._rows, 1.0), f"{self._unit}_per_s": self._rate()}
+        counted = [name for name in COUNTS if name in self._sums]
+        per_step = {f"{name}_per_step": self._sums[name] / max(self._sums[STEPS], 1.0) for name in counted}
+        return {**self._means(), f"{self._unit}_per_s": self._rate(), **per_step}

@@ -15,14 +15,18 @@ from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
-from kdcn_tf.training import ranking
+from kdcn_tf.training import ranking, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.optimizers import OPTIMIZERS
+from kdcn_tf.training.watching import ADJACENCY_ROWS, ROWS, STEPS, TABLE_ROWS
 
 log = logging.getLogger(__name__)
 
 ENCODE_ROWS = 4096
 """Entities encoded by one closure call at a time."""
+
+_STEP_SUMS = ("loss", "violations", STEPS, TABLE_ROWS, ADJACENCY_ROWS)
+"""What a step returns."""
 
 _PATH = tf.TensorSpec([], tf.string)
 _SEED = tf.TensorSpec([2], tf.int32)
@@ -52,6 +56,7 @@ class Pretraining:
         self._loss = losses.triple_loss(
             config.pretrain.loss, margin=config.pretrain.margin, temperature=config.pretrain.temperature
         )
+        self._violations = losses.violations(config.pretrain.loss, margin=config.pretrain.margin)
         self._type_ranges = TypeRanges(self.id_map.ranges)
         with scheduler.strategy.scope():
             self.model = self._build_model()
@@ -93,27 +98,42 @@ class Pretraining:
         self.scheduler.join()
         check_rows(f"{self._directory}: adjacency", sum(file.count for file in described), self.id_map.num_ids - 1)
 
-    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Trains on one file; returns the sum of the losses and the number of triples."""
+    def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on one file; returns sums over its triples and steps, float64 scalars (see `loop.FileSums`)."""
         size = self.config.pretrain.batch_size
         triples = shuffled(read_triples(path, self.id_map.num_ids, len(self.id_map.relations)), seed)
         rows = tf.shape(triples)[0]
-        total = tf.constant(0.0)
+        sums = {name: tf.constant(0.0, tf.float64) for name in _STEP_SUMS}
         for start in tf.range(0, rows, size):
             batch, weights = padded_batch(triples, start, size)
             step_seed = tf.stack([seed[0], seed[1] ^ start])
-            total += self.scheduler.strategy.run(self._step, args=(batch, weights, step_seed))
-        return total, tf.cast(rows, tf.float32)
+            step = self.scheduler.strategy.run(self._step, args=(batch, weights, step_seed))
+            sums = {name: sums[name] + tf.cast(step[name], tf.float64) for name in _STEP_SUMS}
+        rows = tf.cast(rows, tf.float64)
+        return {**sums, ROWS: rows, "spread": rows * tf.cast(self._spread(triples), tf.float64)}
 
-    def _step(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _spread(self, triples: tf.Tensor) -> tf.Tensor:
+        """Spread of `SPREAD_ROWS` different entities of a file after its last step; as the file's order is random,
+        those of its first triples are a fair sample."""
+        ids, _ = tf.unique(tf.reshape(tf.gather(triples[: watching.SPREAD_ROWS], [0, 2], axis=1), [-1]))
+        return watching.spread(self.model.encode(ids[: watching.SPREAD_ROWS], self._graph))
+
+    def _step(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs, weights = self._inputs(batch, weights, seed)
+        graph = watching.CountedGraph(self._graph)
         with tf.GradientTape() as tape:
-            positive, negative = self.model(inputs, graph=self._graph)
+            positive, negative = self.model(inputs, graph=graph)
             total = tf.reduce_sum(self._loss(positive, negative) * weights)
             mean = total / tf.reduce_sum(weights)
         gradients = tape.gradient(mean, self.optimizer.trained)
         self.optimizer.apply(gradients)
-        return tf.debugging.check_numerics(total, "the loss is not a number")
+        return {
+            "loss": tf.debugging.check_numerics(total, "the loss is not a number"),
+            "violations": tf.reduce_sum(self._violations(positive, negative) * weights),
+            STEPS: tf.constant(1.0),
+            TABLE_ROWS: watching.sparse_rows(gradients),
+            ADJACENCY_ROWS: graph.rows,
+        }
 
     def _inputs(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tuple[dict, tf.Tensor]:
         """Cuts a batch into chunks of similar relations, so that a chunk's negatives fit its types.
