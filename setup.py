@@ -33,6 +33,7 @@ EXTRAS = {
         "protobuf==4.25.9",
         "pyarrow<26",
         "rich>=13",
+        "faiss-cpu>=1.8",
     ],
     "tests": [
         "pytest>=8",
