@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kdcn_tf.data.adjacency import Graph, padding_mask
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
-from kdcn_tf.layers.transe import distance, pairwise_distance
+from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
 
 def gather_rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
@@ -92,24 +92,51 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [C, b] and float [C, b, N].
         """
-        head, relation, tail, negatives = self._embed(inputs, graph)
-        positive = distance(head, relation, tail, self.norm)
-        corrupts_tail = (tf.range(tf.shape(positive)[0]) % 2 == 0)[:, None, None]
-        queries = tf.where(corrupts_tail, head + relation, tail - relation)
+        head, tail, negatives = self._embed(inputs, graph)
+        corrupts_tail = (tf.range(tf.shape(head)[0]) % 2 == 0)[:, None, None]
+        queries = self.queries(tf.where(corrupts_tail, head, tail), inputs["relation"], corrupts_tail)
+        positive = distance(queries, 0.0, tf.where(corrupts_tail, tail, head), self.norm)
         return positive, pairwise_distance(queries, negatives, self.norm)
 
+    def queries(self, given: tf.Tensor, relations: tf.Tensor, asks_tail: tf.Tensor) -> tf.Tensor:
+        """Where the entity lies that would complete (given, relation): h + r for tails, t - r for heads.
+
+        The one place that says so: training and ranking both ask it.
+
+        Args:
+            given: float [..., d], encoded heads where tails are asked for, else tails.
+            relations: int64 [...], ids.
+            asks_tail: bool, broadcastable to [..., 1].
+
+        Returns:
+            float [..., d].
+        """
+        ids, index = tf.unique(tf.reshape(relations, [-1]))
+        rows = tf.reshape(tf.gather(gather_rows(self.relation_table, ids), index), tf.shape(given))
+        return given + tf.where(asks_tail, rows, -rows)
+
+    def scores(self, queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        """Plausibility of every candidate for every query, higher is better; for ranking, without gradients.
+
+        Args:
+            queries: float [q, d], of `queries`.
+            candidates: float [n, d], encoded.
+
+        Returns:
+            float [q, n].
+        """
+        return -tiled_distance(queries, candidates, self.norm)
+
     def _embed(self, inputs: dict[str, tf.Tensor], graph: Graph) -> Sequence[tf.Tensor]:
+        """Encoded heads, tails and negatives; an entity is encoded once, however often it occurs."""
         parts = [inputs["head"], inputs["tail"], inputs["negatives"]]
         ids, index = tf.unique(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
         encoded = tf.gather(self.encode(ids, graph), index)
         sizes = [tf.size(part) for part in parts]
-        head, tail, negatives = (
+        return [
             tf.reshape(rows, tf.concat([tf.shape(part), [self.dim]], axis=0))
             for rows, part in zip(tf.split(encoded, sizes), parts, strict=True)
-        )
-        relations, relation_index = tf.unique(tf.reshape(inputs["relation"], [-1]))
-        rows = tf.gather(gather_rows(self.relation_table, relations), relation_index)
-        return head, tf.reshape(rows, tf.shape(head)), tail, negatives
+        ]
 
     def get_config(self):
         own = {"num_ids": self.num_ids, "num_relations": self.num_relations, "dim": self.dim, "norm": self.norm}

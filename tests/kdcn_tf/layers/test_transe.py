@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.layers.transe import distance, pairwise_distance
+from kdcn_tf.layers import transe
+from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
 
 @pytest.mark.parametrize(("norm", "expected"), [(1, 7.0), (2, 5.0)])
@@ -29,3 +30,15 @@ def test_gradient_at_distance_zero_is_finite(norm):
         total = tf.reduce_sum(distance(point, tf.zeros([1, 2]), tf.constant([[1.0, 2.0]]), norm))
         total += tf.reduce_sum(pairwise_distance(point, tf.constant([[1.0, 2.0]]), norm))
     assert np.all(np.isfinite(tape.gradient(total, point)))
+
+
+@pytest.mark.parametrize("norm", [1, 2])
+def test_tiles_make_up_all_candidates(norm, monkeypatch):
+    monkeypatch.setattr(transe, "_TILE", 3)
+    rng = np.random.default_rng(0)
+    queries, candidates = (
+        tf.constant(rng.normal(size=(2, 4)), tf.float32),
+        tf.constant(rng.normal(size=(7, 4)), tf.float32),
+    )
+    expected = pairwise_distance(queries, candidates, norm)
+    np.testing.assert_allclose(tf.function(tiled_distance)(queries, candidates, norm), expected, atol=1e-5)
