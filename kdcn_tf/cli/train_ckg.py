@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from kdcn_tf import command, manifest, options
+from kdcn_tf import command, files, manifest, options
 from kdcn_tf.config import Config
 
 NAME = "train-ckg"
@@ -36,7 +36,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 
 def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, output: str, overwrite: bool) -> None:
-    from kdcn_tf.training.checkpoints import Checkpoints, open_run, save_weights
+    from kdcn_tf.training.checkpoints import TENSORBOARD, Checkpoints, open_run, save_weights
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
     from kdcn_tf.training.pretrain import Pretraining
@@ -61,6 +61,7 @@ def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, ou
         seed=config.pretrain.seed,
         unit="triples",
         checkpoint_every=config.pretrain.checkpoint_every,
+        tensorboard=files.join(output, TENSORBOARD),
     )
     metrics = {split: run.evaluate(split) for split in ("valid", "test")}
     for split, figures in metrics.items():

@@ -47,7 +47,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 
 def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
-    from kdcn_tf.training.checkpoints import BEST, Checkpoints, load_weights, open_run, save_weights
+    from kdcn_tf.training.checkpoints import BEST, TENSORBOARD, Checkpoints, load_weights, open_run, save_weights
     from kdcn_tf.training.finetune import Finetuning
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
@@ -87,6 +87,7 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.Flag
         seed=config.finetune.seed,
         unit="examples",
         checkpoint_every=config.finetune.checkpoint_every,
+        tensorboard=files.join(output, TENSORBOARD),
     )
     load_weights(run.model, best)
     names = save_weights(run.model, output)

@@ -11,8 +11,8 @@ from kdcn_tf.data.failures import reason, translated
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.training.ledger import Ledger
 
-CHECKPOINTS, BEST = "checkpoints", "best"
-"""Folders of a run: to resume from, and the weights of the best epoch so far."""
+CHECKPOINTS, BEST, TENSORBOARD = "checkpoints", "best", "tensorboard"
+"""Folders of a run: to resume from, the weights of the best epoch so far, and scalars to look at."""
 
 
 class Checkpoints:
@@ -83,7 +83,7 @@ def open_run(directory: str, kind: str, config: Config, inputs: Mapping[str, str
     files.claim(directory)
     unfinished = files.exists(path) and not files.exists(files.join(directory, manifest.MANIFEST))
     if not unfinished:
-        manifest.prepare_output(directory, kind, overwrite, leftovers=(CHECKPOINTS, BEST))
+        manifest.prepare_output(directory, kind, overwrite, leftovers=(CHECKPOINTS, BEST, TENSORBOARD))
         files.write_atomic(path, text.encode())
     elif wrong := _difference(files.read_bytes(path).decode(errors="replace"), text):
         raise ConfigError(f"{directory}: holds an unfinished run of another configuration or input ({wrong})")

@@ -93,7 +93,7 @@ class Finetuning:
         return written
 
     def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Trains on one file; returns sums over its examples and steps, float64 scalars (see `loop.FileSums`)."""
+        """Trains on one file; returns sums over its examples and steps, float64 scalars (see `reporting.FileSums`)."""
         examples = ctr_data.read_file(path, self._spec)
         rows = tf.size(examples[records.LABEL])
         order = tf.argsort(tf.random.stateless_uniform([rows], seed))

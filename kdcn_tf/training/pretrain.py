@@ -18,14 +18,14 @@ from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
 from kdcn_tf.training import ranking, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.optimizers import OPTIMIZERS
-from kdcn_tf.training.watching import ADJACENCY_ROWS, ROWS, STEPS, TABLE_ROWS
+from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
 
 ENCODE_ROWS = 4096
 """Entities encoded by one closure call at a time."""
 
-_STEP_SUMS = ("loss", "violations", STEPS, TABLE_ROWS, ADJACENCY_ROWS)
+_STEP_SUMS = ("loss", "violations", STEPS, *watching.COUNTS)
 """What a step returns."""
 
 _PATH = tf.TensorSpec([], tf.string)
@@ -99,7 +99,7 @@ class Pretraining:
         check_rows(f"{self._directory}: adjacency", sum(file.count for file in described), self.id_map.num_ids - 1)
 
     def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Trains on one file; returns sums over its triples and steps, float64 scalars (see `loop.FileSums`)."""
+        """Trains on one file; returns sums over its triples and steps, float64 scalars (see `reporting.FileSums`)."""
         size = self.config.pretrain.batch_size
         triples = shuffled(read_triples(path, self.id_map.num_ids, len(self.id_map.relations)), seed)
         rows = tf.shape(triples)[0]
@@ -131,8 +131,7 @@ class Pretraining:
             "loss": tf.debugging.check_numerics(total, "the loss is not a number"),
             "violations": tf.reduce_sum(self._violations(positive, negative) * weights),
             STEPS: tf.constant(1.0),
-            TABLE_ROWS: watching.sparse_rows(gradients),
-            ADJACENCY_ROWS: graph.rows,
+            **watching.counted(gradients, graph),
         }
 
     def _inputs(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tuple[dict, tf.Tensor]:

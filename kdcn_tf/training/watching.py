@@ -12,11 +12,8 @@ log = logging.getLogger(__name__)
 ROWS, STEPS = "rows", "steps"
 """Sums that every closure returns: rows trained on, optimizer steps made."""
 
-TABLE_ROWS, ADJACENCY_ROWS = "table_rows", "adjacency_rows"
-"""Sums of distinct rows: of embedding tables, pulled and pushed (as gradients); of neighbours or degrees, pulled."""
-
-COUNTS = (TABLE_ROWS, ADJACENCY_ROWS)
-"""Sums that mean something per step, not per row."""
+TABLE_ROWS, NEIGHBOR_ROWS, DEGREE_ROWS = COUNTS = ("table_rows", "neighbor_rows", "degree_rows")
+"""Sums of distinct rows: of embedding tables, pulled and pushed (as gradients); of the adjacency, pulled."""
 
 SPREAD_ROWS = 64
 """Entities whose spread is measured: 2016 pairs, enough to tell 0.1 from 1.4."""
@@ -43,33 +40,31 @@ def spread(vectors: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(distance, tf.math.divide_no_nan(tf.reduce_sum(tf.norm(vectors, axis=-1)), count))
 
 
-def sparse_rows(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
-    """Number of table rows that gradients of one step touch, float64 scalar; dense ones don't count."""
-    sizes = [tf.size(g.indices, tf.int64) for g in gradients if isinstance(g, tf.IndexedSlices)]
-    return tf.cast(tf.add_n(sizes), tf.float64) if sizes else tf.constant(0.0, tf.float64)
-
-
 class CountedGraph:
     """A graph that counts the rows which one step asks of it.
 
     Attributes:
-        rows: of neighbours and of degrees asked for so far, float64 scalar.
+        neighbor_rows, degree_rows: asked for so far, int64 scalars.
     """
 
     def __init__(self, graph: Graph):
         self._graph = graph
-        self.rows = tf.constant(0.0, tf.float64)
+        self.neighbor_rows = self.degree_rows = tf.constant(0, tf.int64)
 
     def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
-        self._count(ids)
+        self.neighbor_rows += tf.size(ids, tf.int64)
         return self._graph.neighbors(ids)
 
     def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        self._count(ids)
+        self.degree_rows += tf.size(ids, tf.int64)
         return self._graph.degrees(ids)
 
-    def _count(self, ids: tf.Tensor) -> None:
-        self.rows += tf.cast(tf.size(ids, tf.int64), tf.float64)
+
+def counted(gradients: Sequence[tf.Tensor | tf.IndexedSlices], graph: CountedGraph) -> dict[str, tf.Tensor]:
+    """`COUNTS` of one step, int64 scalars; table rows are those that gradients touch, dense gradients don't count."""
+    sizes = [tf.size(g.indices, tf.int64) for g in gradients if isinstance(g, tf.IndexedSlices)]
+    rows = tf.add_n(sizes) if sizes else tf.constant(0, tf.int64)
+    return {TABLE_ROWS: rows, NEIGHBOR_ROWS: graph.neighbor_rows, DEGREE_ROWS: graph.degree_rows}
 
 
 class CollapseWatch:

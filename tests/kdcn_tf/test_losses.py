@@ -38,3 +38,10 @@ def test_weighted_log_loss():
     logits = tf.constant([0.0, np.log(3.0)], tf.float32)
     got = losses.log_loss(tf.constant([1.0, 0.0]), logits, tf.constant([3.0, 1.0]))
     assert float(got) == pytest.approx(0.8664, abs=1e-4)
+
+
+def test_violations():
+    # Of distances 1.5 and 4 against 1 + 1, one violates; of 2 and 3.5 against 3 + 1, both.
+    np.testing.assert_allclose(losses.violations("margin", margin=1.0)(POSITIVE, NEGATIVE), [[0.5, 1.0]])
+    # Below a margin of 1.75 lies 1.5 alone.
+    np.testing.assert_allclose(losses.violations("logistic", margin=1.75)(POSITIVE, NEGATIVE), [[0.5, 0.0]])

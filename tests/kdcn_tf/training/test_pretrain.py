@@ -7,7 +7,7 @@ from kdcn_tf import config, manifest
 from kdcn_tf.cli import export_embeddings, train_ckg
 from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError
-from kdcn_tf.training.checkpoints import load_weights
+from kdcn_tf.training.checkpoints import TENSORBOARD, load_weights
 from kdcn_tf.training.cluster import InlineScheduler
 from kdcn_tf.training.pretrain import Pretraining
 
@@ -48,6 +48,16 @@ def test_it_learns_the_groups(trained):
     assert found.info["metrics"]["test"]["mrr"] > 0.15
     losses = [figures["loss"] for figures in found.info["history"]]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_history_says_how_entities_spread(trained):
+    history = manifest.read(str(trained / "model"), manifest.CKG_MODEL).info["history"]
+    assert all(0.5 < figures["spread"] < 2 for figures in history)
+    shares = [figures["violations"] for figures in history]
+    assert 0 < shares[-1] < shares[0] <= 1
+    # 16 positives and 2 chunks of 8 negatives touch at most 48 entities, with 3 neighbours each, and 2 relations.
+    assert 10 < history[-1]["table_rows_per_step"] <= 48 * 4 + 2
+    assert list((trained / "model" / TENSORBOARD).glob("events.*"))
 
 
 def test_export_is_the_encoder_output(trained):
@@ -102,6 +112,10 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     assert run(train_ckg, ckg=tmp_path / "ckg", output=tmp_path / "model") == 0
     found = manifest.read(str(tmp_path / "model"), manifest.CKG_MODEL)
     assert [figures["epoch"] for figures in found.info["history"]] == list(range(12))
+    with pytest.raises(SystemExit) as exit_info:
+        train_ckg.main([*command_line(ckg=tmp_path / "ckg", output=tmp_path / "model"), "--overwrite"])
+    assert exit_info.value.code == 0
+    assert len(list((tmp_path / "model" / TENSORBOARD).glob("events.*"))) == 1
 
 
 def test_a_changed_ckg_file_is_refused(tmp_path, capsys):
