@@ -14,6 +14,7 @@ COMMANDS: dispatch.Table = {
     "import": ("pipelines.datasets.import_logs", "turn a public dataset (movies, jdsearch) into raw logs"),
     "build-ckg": ("pipelines.build_ckg", "build the knowledge graph from raw logs (Beam)"),
     "train-ckg": ("kdcn_tf.cli.train_ckg", "pretrain GCN-TransE on the knowledge graph"),
+    "plan": ("kdcn_tf.cli.plan", "predict memory, bytes and hours of pretraining on a cluster"),
     "export-embeddings": ("kdcn_tf.cli.export_embeddings", "write the pretrained entity embeddings"),
     "build-ctr": ("pipelines.build_ctr", "build click examples with the graph's ids (Beam)"),
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),

@@ -1,0 +1,192 @@
+"""What pretraining costs: memory, bytes on the wire and time, by arithmetic, before anybody rents a cluster.
+
+A step asks for the distinct entities of a batch (heads, tails, negatives), widens them by their neighbours once
+per GCN layer, pulls a row of the tables for each, and pushes a gradient row for each back. `Step` counts those rows,
+`Format` says how many bytes a row has where it lies and where it travels, `Measured` holds what only a
+measurement tells, and `kdcn_tf.planning` puts them together.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kdcn_tf.config import Config
+
+MAX_ENTITIES = 2**31 - 2
+"""The adjacency stores ids, PAD among them, as int32."""
+
+MAX_TRANSFER = 2**31 - 1
+"""Bytes of one tensor on the wire: TensorFlow's gRPC messages are at most this large."""
+
+SLOT_COLUMNS: dict[str, Callable[[int], int]] = {"adam": lambda dim: 2 * dim, "adagrad": lambda dim: 1}
+"""Optimizer -> floats of state per table row of `dim` columns."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """Bytes of what is stored and sent. When the tables or messages change, change it here."""
+
+    weight_stored: int = 4
+    slot_stored: int = 4
+    neighbor_stored: int = 4
+    degree_stored: int = 4
+    weight_pulled: int = 4
+    gradient_pushed: int = 4
+    neighbor_pulled: int = 4
+    degree_pulled: int = 4
+    id_sent: int = 8
+    whole_lists: bool = True
+    """Whether a pull brings all stored neighbours of an entity, or only those that are used."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Costs that are measured, each on a core of an "Intel Xeon" with TensorFlow 2.16.2.
+
+    All by `python benchmarks/cluster_probe.py --calibrate --ckg=CKG` on FB15k-237, which fits them to several
+    configurations and prints them in the form that `kdcn plan --measured=FILE` reads.
+    """
+
+    process_bytes: float = 560e6
+    buffers_per_step: float = 3.0
+    worker_s_per_step: float = 4e-3
+    worker_s_per_call: float = 1e-4
+    worker_s_per_byte: float = 2e-9
+    worker_s_per_multiplication: float = 2e-10
+    server_s_per_call: float = 2e-3
+    server_s_per_byte: float = 2e-9
+    bytes_per_call: float = 1500.0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is trained on.
+
+    Attributes:
+        entities: their number.
+        triples: of an epoch.
+        relations: their number.
+        skew: exponent of Zipf's law of how often entities occur, in [0, 1); 0 makes all equally frequent, which has
+            the most distinct rows per step.
+        steps: of an epoch, where files are known; else 0.
+    """
+
+    entities: int
+    triples: int
+    relations: int
+    skew: float = 0.0
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """Distinct rows of one step.
+
+    Attributes:
+        hops: entities that are encoded, then those and their neighbours, and so on: layers + 1 numbers. Neighbour
+            lists are pulled for all but the last, degrees for all but the first, table rows for the last.
+        relations: distinct relations.
+        busiest: table rows of the server that has most, over the mean of the servers.
+    """
+
+    hops: tuple[float, ...]
+    relations: float
+    busiest: float = 1.0
+
+
+def distinct(draws: float, population: float, skew: float = 0.0) -> float:
+    """Expected number of different entities among `draws` with replacement.
+
+    With `skew` 0 it is n (1 - (1 - 1/n)^m); else the entity of rank r is drawn with a probability that goes by r^-skew,
+    and ranks are summed in groups that grow by a percent.
+    """
+    if draws <= 0 or population <= 0:
+        return 0.0
+    if not skew:
+        return population * -math.expm1(draws * math.log1p(-1.0 / population)) if population > 1 else 1.0
+    total = _zipf_mass(population, skew)
+    found, low = 0.0, 0.0
+    while low < population:
+        high = min(population, max(low + 1.0, low * 1.01))
+        share = (_zipf_mass(high, skew) - _zipf_mass(low, skew)) / total
+        found += (high - low) * -math.expm1(-draws * share / (high - low))
+        low = high
+    return found
+
+
+def _zipf_mass(rank: float, skew: float) -> float:
+    """Integral of r^-skew from 0 to `rank`."""
+    return rank ** (1.0 - skew) / (1.0 - skew)
+
+
+def expected_step(config: Config, graph: Graph) -> Step:
+    """Rows of a step of a graph that is known by its sizes alone.
+
+    Heads, tails and neighbours are drawn as `graph.skew` says; negatives uniformly (types are not known here). An
+    entity's neighbours are as many as a Poisson law around the mean degree gives, up to `encoder.neighbors`.
+    """
+    pretrain, encoder = config.pretrain, config.encoder
+    negatives = pretrain.chunks * pretrain.negatives
+    asked = _united(graph, 2.0 * pretrain.batch_size, negatives)
+    hops = [asked]
+    drawn = 2.0 * pretrain.batch_size
+    for _ in range(encoder.layers):
+        drawn += hops[-1] * _kept_neighbors(graph, encoder.neighbors)
+        hops.append(_united(graph, drawn, negatives))
+    return Step(tuple(hops), distinct(pretrain.batch_size, graph.relations))
+
+
+def _united(graph: Graph, skewed: float, uniform: float) -> float:
+    """Different entities among draws by the graph's law and uniform ones."""
+    first = distinct(skewed, graph.entities, graph.skew)
+    return first + distinct(uniform, graph.entities) * (1.0 - first / graph.entities)
+
+
+def _kept_neighbors(graph: Graph, limit: int) -> float:
+    """E[min(degree, limit)] of an entity that a triple led to: 1 more than Poisson."""
+    mean = 2.0 * graph.triples / graph.entities
+    kept, chance, rest = 0.0, math.exp(-mean), 1.0
+    for degree in range(limit):  # E[min(1 + X, limit)] is the sum of P(1 + X > i) for i < limit
+        kept += rest
+        rest -= chance
+        chance *= mean / (degree + 1)
+    return kept
+
+
+def multiplications(config: Config, step: Step) -> float:
+    """Of a step, forwards and (twice as many) backwards: aggregation, kernels, scores."""
+    encoder, pretrain = config.encoder, config.pretrain
+    encoded = sum(step.hops[:-1])
+    layers = encoded * encoder.dim * (encoder.neighbors + encoder.dim)
+    return 3.0 * (layers + pretrain.batch_size * pretrain.negatives * encoder.dim)
+
+
+def traffic(config: Config, step: Step, form: Format, measured: Measured, servers: int) -> tuple[float, float]:
+    """Bytes that a step pulls from all servers and pushes to them, with what the calls themselves cost."""
+    encoder = config.encoder
+    list_bytes = form.neighbor_pulled * (config.ckg.stored_neighbors if form.whole_lists else encoder.neighbors)
+    kernels = encoder.layers * encoder.dim**2
+    floats = (step.hops[-1] + step.relations) * encoder.dim + kernels
+    pulled = sum(step.hops[:-1]) * list_bytes + sum(step.hops[1:]) * form.degree_pulled
+    pushed = (sum(step.hops) + step.relations) * form.id_sent
+    overhead = measured.bytes_per_call * calls(config, servers) / 2
+    return pulled + floats * form.weight_pulled + overhead, pushed + floats * form.gradient_pushed + overhead
+
+
+def calls(config: Config, servers: int) -> int:
+    """Tensors that a step sends or receives: per layer ids, lists and degrees; rows and gradients."""
+    return servers * (3 * config.encoder.layers + 3)
+
+
+SAVED = ("entity table", "optimizer state")
+"""Parts of `row_bytes` that a checkpoint holds."""
+
+
+def row_bytes(config: Config, form: Format) -> dict[str, float]:
+    """What a server holds per entity, by part."""
+    dim = config.encoder.dim
+    return {
+        "entity table": dim * form.weight_stored,
+        "optimizer state": SLOT_COLUMNS[config.pretrain.optimizer](dim) * form.slot_stored,
+        "adjacency": config.ckg.stored_neighbors * form.neighbor_stored + form.degree_stored,
+    }
