@@ -133,6 +133,10 @@ class PretrainConfig(Section):
     learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
     eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
+    eval_candidates: int = option(
+        200_000, "held-out triples are ranked among all entities, of a larger graph among this many sampled ones",
+        at_least(1),
+    )  # fmt: skip
     seed: int = option(1, "seed of initial values, shuffling and negatives", seed_range)
 
     def __post_init__(self) -> None:

@@ -290,8 +290,9 @@ def describe(config: Any) -> str:
 
 
 def readable(figures: Mapping[str, Any]) -> str:
-    """Named numbers on one line; None is 'undefined'."""
-    return ", ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+    """Named numbers on one line; None is 'undefined', figures inside of figures are left out."""
+    flat = {name: value for name, value in figures.items() if not isinstance(value, Mapping)}
+    return ", ".join(f"{name} {_figure(value)}" for name, value in flat.items())
 
 
 def _figure(value: float | None) -> str:

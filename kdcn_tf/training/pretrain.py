@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,14 +10,15 @@ import tensorflow as tf
 from kdcn_tf import files, losses
 from kdcn_tf.config import Config
 from kdcn_tf.data.adjacency import Adjacency, SampledGraph
-from kdcn_tf.data.failures import check_rows, translated
+from kdcn_tf.data.failures import check_rows
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
-from kdcn_tf.training import ranking, watching
+from kdcn_tf.training import watching
 from kdcn_tf.training.cluster import Scheduler
+from kdcn_tf.training.link_prediction import LinkPrediction
 from kdcn_tf.training.optimizers import OPTIMIZERS
 from kdcn_tf.training.watching import ROWS, STEPS
 
@@ -70,6 +72,7 @@ class Pretraining:
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._load_file = tf.function(self._adjacency.load_file, input_signature=[_PATH])
         self._encode_range = tf.function(self._encode_ids, input_signature=[_ID, _ID])
+        self._link_prediction = LinkPrediction(self)
 
     def _build_model(self) -> CkgEncoder:
         encoder = self.config.encoder
@@ -151,8 +154,12 @@ class Pretraining:
         )  # fmt: skip
         return {"head": head, "relation": relation, "tail": tail, "negatives": negatives}, tf.gather(weights, order)
 
+    def encode(self, ids: tf.Tensor) -> tf.Tensor:
+        """GCN output of distinct ids, float [n, d]; called in a closure."""
+        return self.model.encode(ids, self._graph)
+
     def _encode_ids(self, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-        return self.model.encode(tf.range(first, last), self._graph)
+        return self.encode(tf.range(first, last))
 
     def encoded(self, first: int, last: int) -> Iterator[np.ndarray]:
         """GCN output of the ids [first, last), in order, at most `ENCODE_ROWS` rows at a time.
@@ -175,29 +182,6 @@ class Pretraining:
         """Relation embeddings, float [num_relations, d]."""
         return tf.convert_to_tensor(self.model.relation_table).numpy()
 
-    def evaluate(self, split: str) -> dict[str, float | None]:
-        """Filtered MRR and Hits@k of a held-out split, over `pretrain.eval_triples` of it at the most.
-
-        During model selection (`split` "valid") the filter holds no test triple.
-        """
-        wanted = self._read_split(split)
-        known = [self._read_split("train"), self._read_split("valid")]
-        if split == "test":
-            known.append(wanted)
-        limit = self.config.pretrain.eval_triples
-        if len(wanted) > limit:
-            wanted = wanted[np.random.default_rng(self.config.pretrain.seed).permutation(len(wanted))[:limit]]
-        vectors = np.concatenate(list(self.encoded(0, self.id_map.num_ids)))
-        filters = ranking.KnownTriples(np.concatenate(known))
-        ranks = ranking.rank_triples(vectors, self.relations(), wanted, filters, self.config.encoder.norm)
-        return {**ranking.summarize(ranks), "ranked_triples": float(len(wanted))}
-
-    def _read_split(self, split: str) -> np.ndarray:
-        parts = [np.empty((0, 3), np.int64)]
-        for file in self.ckg.files.get(split, ()):
-            path = self.path_of(file.name)
-            with translated(path):
-                found = read_triples(tf.constant(path), self.id_map.num_ids, len(self.id_map.relations))
-            check_rows(path, len(found), file.count)
-            parts.append(found.numpy())
-        return np.concatenate(parts)
+    def evaluate(self, split: str) -> dict[str, Any]:
+        """Filtered MRR and Hits@k of a held-out split, see `LinkPrediction.evaluate`."""
+        return self._link_prediction.evaluate(split)

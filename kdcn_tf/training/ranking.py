@@ -1,16 +1,23 @@
 """Link prediction: filtered ranks of held-out triples, MRR and Hits@k.
 
-Protocol (Bordes et al., 2013; ties as in Sun et al., 2020): each held-out triple is ranked among all
-entities as tail and as head; other known triples are taken out; a tie counts half.
+Protocol (Bordes et al., 2013; ties as in Sun et al., 2020): each held-out triple is ranked among the
+candidates as tail and as head; other known triples are taken out; a tie counts half.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kdcn_tf.layers.transe import pairwise_distance
+from kdcn_tf.layers.transe import tiled_distance
+from kdcn_tf.training.known_triples import Known, Queries, matches
+
+SCORES = 1 << 22
+"""Scores of a batch of queries, at the most, unless a single query has more."""
+
+HITS = (1, 3, 10)
 
 
 @dataclass(frozen=True)
@@ -24,86 +31,99 @@ class Ranks:
     def realistic(self) -> np.ndarray:
         return (self.optimistic + self.pessimistic) / 2.0
 
+    @classmethod
+    def of(cls, counts: np.ndarray) -> "Ranks":
+        """From the counts (int [q, 2]) of `count_better`."""
+        better, tied = counts.T.astype(np.float64)
+        return cls(1.0 + better, 1.0 + better + tied)
 
-class KnownTriples:
-    """Which entities complete (entity, relation), on either side."""
-
-    def __init__(self, triples: np.ndarray):
-        """Takes all known triples, training and held-out: int64 [n, 3]."""
-        self._tails = _group(triples[:, 0], triples[:, 1], triples[:, 2])
-        self._heads = _group(triples[:, 2], triples[:, 1], triples[:, 0])
-
-    def completions(self, entity: int, relation: int, side: str) -> np.ndarray:
-        table = self._tails if side == "tail" else self._heads
-        return table.get((entity, relation), np.empty(0, np.int64))
+    def only(self, mask: np.ndarray) -> "Ranks":
+        return Ranks(self.optimistic[mask], self.pessimistic[mask])
 
 
-def _group(entities: np.ndarray, relations: np.ndarray, others: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    order = np.lexsort((relations, entities))
-    keys = np.stack([entities[order], relations[order]], axis=1)
-    if not len(keys):
-        return {}
-    starts = np.flatnonzero(np.any(np.diff(keys, axis=0, prepend=keys[:1] - 1), axis=1))
-    parts = np.split(others[order], starts[1:])
-    return {(int(k[0]), int(k[1])): part for k, part in zip(keys[starts], parts, strict=True)}
+def count_better(
+    scores: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    *,
+    candidates: tf.Tensor,
+    columns: tf.Tensor,
+    wanted: tf.Tensor,
+    known_splits: tf.Tensor,
+    known: tf.Tensor,
+) -> tf.Tensor:
+    """How many candidates score better than the true entity, and how many tie with it.
+
+    The true entity's score is read from the same matrix as the others', so that equal vectors tie.
+
+    Args:
+        scores: (first, last) -> scores of the queries [first, last), float [b, columns], higher is better.
+        candidates: number of columns, from the first, that are candidates.
+        columns: number of columns; those behind the candidates are true entities that are none.
+        wanted: int32 [q], column of the true entity.
+        known_splits: int64 [q + 1], with `known` the candidates to leave out: all that complete a query, the
+            true entity among them.
+        known: int32 [m], columns.
+
+    Returns:
+        int32 [q, 2].
+    """
+    size = tf.maximum(1, SCORES // tf.maximum(columns, 1))
+    parts = tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=[None, 2])
+    total = tf.size(wanted)
+    for first in tf.range(0, total, size):
+        last = tf.minimum(first + size, total)
+        found = scores(first, last)
+        true = tf.gather(found, wanted[first:last], batch_dims=1)
+        splits = known_splits[first : last + 1]
+        rows = tf.repeat(tf.range(last - first), tf.cast(splits[1:] - splits[:-1], tf.int32))
+        left_out = tf.gather_nd(found, tf.stack([rows, known[splits[0] : splits[-1]]], axis=1))
+        counts = []
+        for beats in (tf.greater, tf.equal):
+            among = tf.math.count_nonzero(beats(found[:, :candidates], true[:, None]), axis=1, dtype=tf.int32)
+            out = tf.cast(beats(left_out, tf.gather(true, rows)), tf.int32)
+            counts.append(among - tf.math.unsorted_segment_sum(out, rows, last - first))
+        parts = parts.write(parts.size(), tf.stack(counts, axis=1))
+    return parts.concat()
 
 
 def rank_triples(
-    entities: np.ndarray,
-    relations: np.ndarray,
-    triples: np.ndarray,
-    known: KnownTriples,
-    norm: int,
-    batch_size: int = 128,
+    entities: np.ndarray, relations: np.ndarray, triples: np.ndarray, known: np.ndarray, norm: int
 ) -> Ranks:
-    """Filtered ranks, tails first, then heads.
+    """Filtered ranks among all entities by TransE's distance of given vectors, of whatever system.
 
     Args:
         entities: float [num_ids, d]; row 0 (PAD) is no candidate.
         relations: float [num_relations, d].
         triples: int64 [n, 3], to rank.
-        known: triples to leave out of the candidates.
+        known: int64 [m, 3], triples to leave out of the candidates.
         norm: p of the distance.
-        batch_size: triples scored at once; memory is batch_size x num_ids floats.
 
     Returns:
-        Ranks of 2n queries.
+        Ranks of 2n queries, tails first, then heads.
     """
-    parts = [
-        _rank_side(entities, relations, triples[first : first + batch_size], known, norm, side)
-        for side in ("tail", "head")
-        for first in range(0, len(triples), batch_size)
-    ]
-    if not parts:
+    if not len(triples):
         return Ranks(np.empty(0), np.empty(0))
-    return Ranks(np.concatenate([p.optimistic for p in parts]), np.concatenate([p.pessimistic for p in parts]))
-
-
-def _rank_side(entities, relations, triples, known: KnownTriples, norm: int, side: str) -> Ranks:
-    head, relation, tail = triples.T
-    sign, given, wanted = (1.0, head, tail) if side == "tail" else (-1.0, tail, head)
-    queries = entities[given] + sign * relations[relation]
-    distances = _distances(tf.constant(queries), tf.constant(entities), norm).numpy()
-    rows = np.arange(len(triples))
-    true = distances[rows, wanted].copy()
-    distances[:, 0] = np.inf
-    for row in rows:
-        distances[row, known.completions(int(given[row]), int(relation[row]), side)] = np.inf
-    distances[rows, wanted] = true
-    better = np.sum(distances < true[:, None], axis=1)
-    equal = np.sum(distances == true[:, None], axis=1)
-    return Ranks(1.0 + better, better + equal.astype(float))
+    queries, candidates = Queries.of(triples), np.arange(1, len(entities))
+    keys, key_of = np.unique(queries.keys(len(relations)), return_inverse=True)
+    codes = [matches(tf.constant(part), tf.constant(keys), tf.constant(candidates), len(relations)).numpy()
+             for part in (known, triples)]  # fmt: skip
+    splits, columns = Known(codes, len(keys), len(candidates)).of(key_of)
+    sign = np.where(queries.asks_tail, 1.0, -1.0).astype(np.float32)[:, None]
+    points = entities[queries.given] + sign * relations[queries.relation]
+    counts = _count_by_distance(points, entities[1:], tf.cast(queries.wanted - 1, tf.int32), splits, columns, norm)
+    return Ranks.of(counts.numpy())
 
 
 @tf.function(reduce_retracing=True)
-def _distances(queries: tf.Tensor, entities: tf.Tensor, norm: int) -> tf.Tensor:
-    if norm == 2:
-        return pairwise_distance(queries, entities, norm)
-    # L1 has no matrix product: one query at a time keeps memory at num_ids x d.
-    return tf.map_fn(lambda q: tf.reduce_sum(tf.abs(entities - q), axis=-1), queries)
+def _count_by_distance(points, candidates, wanted, splits, columns, norm: int) -> tf.Tensor:
+    points, candidates = tf.cast(points, tf.float32), tf.cast(candidates, tf.float32)
+    number = tf.shape(candidates)[0]
+    return count_better(
+        lambda first, last: -tiled_distance(points[first:last], candidates, norm),
+        candidates=number, columns=number, wanted=wanted, known_splits=splits, known=columns,
+    )  # fmt: skip
 
 
-def summarize(ranks: Ranks, hits: Iterable[int] = (1, 3, 10)) -> dict[str, float | None]:
+def summarize(ranks: Ranks, hits: Iterable[int] = HITS) -> dict[str, float | None]:
     """MRR, Hits@k and mean rank of realistic ranks, and the MRR gap that ties make.
 
     Returns:
@@ -116,3 +136,30 @@ def summarize(ranks: Ranks, hits: Iterable[int] = (1, 3, 10)) -> dict[str, float
     gap = float(np.mean(1.0 / ranks.optimistic) - np.mean(1.0 / ranks.pessimistic))
     shares = [float(np.mean(rank <= k)) for k in hits]
     return dict(zip(names, [float(np.mean(1.0 / rank)), *shares, float(np.mean(rank)), gap], strict=True))
+
+
+def sliced(ranks: Ranks, queries: Queries, relations: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Metrics per side that was asked for, and MRR and Hits@10 per relation.
+
+    Args:
+        ranks: of `queries`.
+        queries: whose relation ids count the names.
+        relations: names by id.
+
+    Returns:
+        "by_side" -> "head" or "tail" -> metrics and "count"; "by_relation" -> name -> "mrr", "hits@10" and
+        "count". Counts are of triples; relations without any are left out.
+    """
+    sides = {"head": ~queries.asks_tail, "tail": queries.asks_tail}
+    by_side = {side: {**summarize(ranks.only(mask)), "count": int(mask.sum())} for side, mask in sides.items()}
+    rank, number = ranks.realistic, len(relations)
+    counts = np.bincount(queries.relation, minlength=number)
+    sums = {
+        name: np.bincount(queries.relation, values, number)
+        for name, values in (("mrr", 1.0 / rank), ("hits@10", (rank <= 10).astype(float)))
+    }
+    by_relation = {
+        relations[r]: {**{name: float(sums[name][r] / counts[r]) for name in sums}, "count": int(counts[r]) // 2}
+        for r in np.flatnonzero(counts)
+    }
+    return {"by_side": by_side, "by_relation": by_relation}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kdcn_tf.training.ranking import KnownTriples, Ranks, rank_triples, summarize
+from kdcn_tf.training.ranking import Ranks, rank_triples, summarize
 
 # Entities on a line, row 0 is PAD: positions of ids 1..5. One relation that moves by +1.
 ENTITIES = np.array([[2.0], [0.0], [1.0], [2.0], [1.1], [5.0]], np.float32)
@@ -14,7 +14,7 @@ def test_ranks_by_hand(norm):
     # better are 2 and 4, tied is 1. Optimistic 3, pessimistic 4.
     # As head, query t - r = 2 - 1 = 1: true head 1 at distance 1; better 2 and 4, tied 3. The same ranks.
     triples = np.array([[1, 0, 3]])
-    ranks = rank_triples(ENTITIES, RELATIONS, triples, KnownTriples(triples), norm)
+    ranks = rank_triples(ENTITIES, RELATIONS, triples, triples, norm)
     np.testing.assert_array_equal(ranks.optimistic, [3, 3])
     np.testing.assert_array_equal(ranks.pessimistic, [4, 4])
     np.testing.assert_array_equal(ranks.realistic, [3.5, 3.5])
@@ -23,7 +23,7 @@ def test_ranks_by_hand(norm):
 def test_known_triples_are_filtered():
     # Known (1, 0, 2) and (1, 0, 4) leave only id 1 beside the true tail 3: tied, ranks 1 to 2.
     # Known heads of (?, 0, 3) are only the true one, so the head rank stays 3 to 4.
-    known = KnownTriples(np.array([[1, 0, 3], [1, 0, 2], [1, 0, 4]]))
+    known = np.array([[1, 0, 3], [1, 0, 2], [1, 0, 4], [1, 0, 4]])  # one twice
     ranks = rank_triples(ENTITIES, RELATIONS, np.array([[1, 0, 3]]), known, 2)
     np.testing.assert_array_equal(ranks.optimistic, [1, 3])
     np.testing.assert_array_equal(ranks.pessimistic, [2, 4])
@@ -39,5 +39,5 @@ def test_summary_by_hand():
 
 def test_nothing_to_rank_is_undefined():
     empty = np.empty((0, 3), np.int64)
-    ranks = rank_triples(ENTITIES, RELATIONS, empty, KnownTriples(empty), 2)
+    ranks = rank_triples(ENTITIES, RELATIONS, empty, empty, 2)
     assert set(summarize(ranks).values()) == {None}
