@@ -270,6 +270,7 @@ def discarded_on_failure(directory: str) -> Iterator[None]:
     except BaseException:
         for name in files.names_below(directory):
             files.remove(files.join(directory, name))
+        files.remove_empty_dirs(directory)
         raise
 
 

@@ -1,7 +1,11 @@
 """Exports entity embeddings of a trained GCN-TransE model.
 
-Writes npy files, one per id map file of the CKG, for K-DCN and for any other reader; --format=parquet
-adds Parquet files with columns id, type, key, vector.
+Writes npy files, one per id map file of the CKG, for K-DCN and for any other reader. --format adds others:
+
+  parquet    columns id, type, key, vector; a file per npy file
+  word2vec   text, a file per npy file; white space and % in keys are percent-encoded, as in URLs
+  projector  folder for TensorBoard's embedding projector; of each type at most 5000 entities, evenly spaced by id
+  faiss      an index per type by Euclidean distance, exact up to 100,000 entities, above that IVF (approximate)
 """
 
 from collections.abc import Sequence
@@ -9,7 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from kdcn_tf import command, files, manifest, options
-from kdcn_tf.errors import DataError
+from kdcn_tf.errors import ConfigError, DataError
 
 NAME = "export-embeddings"
 
@@ -20,13 +24,17 @@ def _flags() -> flags.FlagValues:
     flags.DEFINE_string("ckg", None, "the CKG dataset it was trained on", flag_values=values)
     flags.DEFINE_list("types", None, "entity types to export; all by default", flag_values=values)
     flags.DEFINE_enum("vectors", "gcn", ["gcn", "table"], "the GCN's output or the raw table E", flag_values=values)
-    flags.DEFINE_enum("format", "npy", ["npy", "parquet"], "also write Parquet", flag_values=values)
+    flags.DEFINE_list("format", ["npy"], "formats to write, by commas; npy is always written", flag_values=values)
     command.output_flags(values, "the embeddings")
     return values
 
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ckg", "output")
+    from kdcn_tf.export import formats
+
+    if unknown := [name for name in values.format if name not in formats.NAMES]:
+        raise ConfigError(f"--format: unknown {unknown[0]!r}; expected some of {', '.join(formats.NAMES)}")
     directory, ckg_directory, output = (str(values[name].value) for name in ("model", "ckg", "output"))
     trained = manifest.read(directory, manifest.CKG_MODEL)
     ckg = manifest.read(ckg_directory, manifest.CKG)
@@ -46,10 +54,10 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 
 
-def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file_format) -> None:
+def _export(directory, trained, ckg_directory, ckg, output, types, vectors, wanted) -> None:
     from kdcn_tf.config import from_dict
-    from kdcn_tf.data.entities import read_keys, spans_of
-    from kdcn_tf.export import embeddings
+    from kdcn_tf.data.entities import ENTITIES, read_keys, spans_of
+    from kdcn_tf.export import embeddings, formats
     from kdcn_tf.training import cluster
     from kdcn_tf.training.checkpoints import load_weights
     from kdcn_tf.training.pretrain import Pretraining
@@ -59,14 +67,20 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, file
     load_weights(run.model, directory)
     run.load_graph()
     encode = run.encoded if vectors == "gcn" else run.table_rows
-    groups = {}
+    exported = []
     for entity_type in types:
-        groups[entity_type] = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
-        if file_format == embeddings.PARQUET:
-            groups[f"parquet/{entity_type}"] = tuple(
-                embeddings.write_parquet(output, entity_type, entry, read_keys(ckg_directory, source))
-                for entry, source in zip(groups[entity_type], ckg.group(f"entities/{entity_type}"), strict=True)
-            )
+        entries = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
+        sources = dict(zip(entries, ckg.group(f"{ENTITIES}{entity_type}"), strict=True))
+
+        def keys_of(entry: manifest.DataFile, sources=sources) -> list[str]:
+            return read_keys(ckg_directory, sources[entry])
+
+        exported.append(formats.Exported(output, entity_type, entries, keys_of))
+    groups = {each.entity_type: each.entries for each in exported}
+    for name in (name for name in formats.OF_A_TYPE if name in wanted):
+        groups |= {f"{name}/{each.entity_type}": tuple(formats.OF_A_TYPE[name](each)) for each in exported}
+    if formats.PROJECTOR in wanted:
+        groups[formats.PROJECTOR] = formats.write_projector(output, exported)
     files.write_atomic(files.join(output, manifest.CONFIG_FILE), options.to_yaml(config).encode())
     manifest.write(
         output,

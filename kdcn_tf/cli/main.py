@@ -16,6 +16,7 @@ COMMANDS: dispatch.Table = {
     "train-ckg": ("kdcn_tf.cli.train_ckg", "pretrain GCN-TransE on the knowledge graph"),
     "plan": ("kdcn_tf.cli.plan", "predict memory, bytes and hours of pretraining on a cluster"),
     "export-embeddings": ("kdcn_tf.cli.export_embeddings", "write the pretrained entity embeddings"),
+    "neighbors": ("kdcn_tf.cli.neighbors", "show the entities nearest to one by their embeddings"),
     "build-ctr": ("pipelines.build_ctr", "build click examples with the graph's ids (Beam)"),
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),
     "evaluate": ("kdcn_tf.cli.evaluate", "compare models and baselines on held-out impressions"),

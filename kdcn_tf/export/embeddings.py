@@ -8,9 +8,6 @@ import numpy as np
 from kdcn_tf import files, manifest
 from kdcn_tf.manifest import DataFile
 
-PARQUET = "parquet"
-NPY = "npy"
-
 EncodeFn = Callable[[int, int], Iterable[np.ndarray]]
 """Id range [first, last) -> float32 blocks [rows, d], in order."""
 
@@ -38,25 +35,3 @@ def write_type(
         files.write_atomic(files.join(directory, name), buffer.getvalue())
         entries.append(manifest.describe_file(directory, name, last - first, first))
     return tuple(entries)
-
-
-def write_parquet(directory: str, entity_type: str, entry: DataFile, keys: list[str]) -> DataFile:
-    """Beside an npy file, the same rows as Parquet with columns id, type, key, vector."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = np.load(io.BytesIO(files.read_bytes(files.join(directory, entry.name))))
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
-    table = pa.table(
-        {
-            "id": pa.array(np.arange(entry.first, entry.first + len(rows))),
-            "type": pa.array([entity_type] * len(rows)),
-            "key": pa.array(keys),
-            "vector": vectors,
-        }
-    )
-    name = entry.name.removesuffix(".npy") + ".parquet"
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    files.write_atomic(files.join(directory, name), buffer.getvalue())
-    return manifest.describe_file(directory, name, entry.count, entry.first)

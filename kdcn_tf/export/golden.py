@@ -6,8 +6,8 @@ import tensorflow as tf
 from kdcn_tf import ckg, records
 from kdcn_tf.ckg import PAD_ID
 from kdcn_tf.data.ctr import CtrSpec
-from kdcn_tf.data.entities import ENTITIES, read_keys
 from kdcn_tf.errors import DataError
+from kdcn_tf.export import lookup
 from kdcn_tf.export.signatures import EXAMPLES, LOGITS, PREDICT, RANK, SERVING_DEFAULT, context_features
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.kdcn import KDCN
@@ -33,15 +33,8 @@ def wanted_ids(batch: dict[str, np.ndarray], spec: CtrSpec) -> dict[str, np.ndar
 
 
 def keys_of(ckg_directory: str, graph: Manifest, ids: dict[str, np.ndarray]) -> dict[int, bytes]:
-    """Keys of ids, reading an id map file at a time."""
-    found = {PAD_ID: b""}
-    for entity_type, wanted in ids.items():
-        for entry in graph.files.get(ENTITIES + entity_type, ()):
-            inside = wanted[(wanted >= entry.first) & (wanted < entry.first + entry.count)]
-            if len(inside):
-                keys = read_keys(ckg_directory, entry)
-                found |= {int(i): keys[int(i) - entry.first].encode() for i in inside}
-    return found
+    """Keys of ids, as requests hold them."""
+    return {PAD_ID: b"", **{i: key.encode() for i, key in lookup.keys_of(ckg_directory, graph, ids).items()}}
 
 
 def to_request(batch: dict[str, np.ndarray], spec: CtrSpec, keys: dict[int, bytes]) -> Request:

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from support.ckg_data import write_ckg
 
-from kdcn_tf import config, manifest
+from kdcn_tf import config, files, manifest
 from kdcn_tf.cli import export_embeddings, train_ckg
 from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError
@@ -35,7 +35,12 @@ def trained(tmp_path_factory):
     assert run(train_ckg, ckg=root / "ckg", output=root / "model") == 0
     with pytest.raises(SystemExit) as exit_info:
         export_embeddings.main(
-            [f"--model={root / 'model'}", f"--ckg={root / 'ckg'}", f"--output={root / 'emb'}", "--format=parquet"]
+            [
+                f"--model={root / 'model'}",
+                f"--ckg={root / 'ckg'}",
+                f"--output={root / 'emb'}",
+                "--format=parquet,word2vec,projector,faiss",
+            ]
         )
     assert exit_info.value.code == 0
     return root
@@ -88,6 +93,16 @@ def test_parquet_has_the_keys(trained):
     assert found["key"][:2] == ["item0", "item1"]
     assert found["id"][:2] == [41, 42]
     np.testing.assert_allclose(found["vector"], rows)
+
+
+def test_every_format_is_in_the_manifest(trained):
+    found = manifest.read(str(trained / "emb"), manifest.EMBEDDINGS, check_digests=True)
+    of_types = {f"{kind}{name}" for kind in ("", "parquet/", "word2vec/", "faiss/") for name in ("user", "item")}
+    assert set(found.files) == of_types | {"projector"}
+    listed = {entry.name for group in found.files.values() for entry in group}
+    assert listed == set(files.names_below(str(trained / "emb"))) - {manifest.MANIFEST, manifest.CONFIG_FILE}
+    metadata = (trained / "emb" / "projector" / "metadata.tsv").read_text().splitlines()
+    assert metadata[:2] + metadata[-1:] == ["key\ttype", "user0\tuser", "item39\titem"]
 
 
 def test_a_finished_run_is_not_overwritten(trained, capsys):
