@@ -33,10 +33,11 @@ class Pending(Protocol):
 
 
 class Scheduler(Protocol):
-    """Runs closures (functions of tensors) on whichever worker is free."""
+    """Runs closures (functions of tensors) on whichever worker is free; inline there are no servers."""
 
     strategy: tf.distribute.Strategy
     num_workers: int
+    num_servers: int
 
     def schedule(self, closure: Callable, *args: Any) -> Pending: ...
 
@@ -71,7 +72,7 @@ class InlineScheduler:
 
     def __init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
-        self.num_workers = 1
+        self.num_workers, self.num_servers = 1, 0
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
         with _failures(args):
@@ -86,10 +87,11 @@ class ClusterScheduler:
 
     def __init__(self, resolver: tf.distribute.cluster_resolver.ClusterResolver):
         spec = resolver.cluster_spec()
-        servers = spec.num_tasks(SERVER)
-        self.num_workers = spec.num_tasks(WORKER)
-        log.info("cluster: %d workers, %d parameter servers", self.num_workers, servers)
-        self.strategy = tf.distribute.ParameterServerStrategy(resolver, variable_partitioner=table_partitioner(servers))
+        self.num_workers, self.num_servers = spec.num_tasks(WORKER), spec.num_tasks(SERVER)
+        log.info("cluster: %d workers, %d parameter servers", self.num_workers, self.num_servers)
+        self.strategy = tf.distribute.ParameterServerStrategy(
+            resolver, variable_partitioner=table_partitioner(self.num_servers)
+        )
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(self.strategy)
 
     def schedule(self, closure: Callable, *args: Any) -> Pending:
