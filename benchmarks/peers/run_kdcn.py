@@ -1,0 +1,47 @@
+"""`kdcn train-ckg` in turns: run_kdcn.py ORDER, a JSON file (see `benchmarks/pretrain.py`).
+
+The command itself trains, alone or as a member of the cluster that TF_CONFIG names; only the end of an epoch is
+hooked, to give the machine to the others, and the final evaluation, to write the vectors instead.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+from turns import Turns
+
+
+def main(order: dict) -> None:
+    if json.loads(os.environ.get("TF_CONFIG", '{"task": {"type": "chief"}}'))["task"]["type"] == "chief":
+        hook(order)
+    from kdcn_tf.cli import train_ckg
+
+    sets = [word for assignment in order["assignments"] for word in ("--set", assignment)]
+    train_ckg.main(["--ckg", order["ckg"], "--output", order["output"], *sets])
+
+
+def hook(order: dict) -> None:
+    from kdcn_tf.training.ledger import Ledger
+    from kdcn_tf.training.pretrain import Pretraining
+
+    turns, end_epoch = Turns(order["slice_s"]), Ledger.end_epoch
+
+    def ended(ledger: Ledger, figures: dict) -> None:
+        end_epoch(ledger, figures)
+        if not turns.trained(order["triples_per_epoch"]):
+            ledger.stop()
+
+    def write_vectors(run: Pretraining, split: str, **_) -> dict:
+        if split == "test" and order.get("vectors"):
+            entities = np.concatenate(list(run.encoded(1, run.id_map.num_ids)))
+            norm = run.config.encoder.norm
+            np.savez(order["vectors"], entities=entities, relations=run.relations(), norm=norm)
+        return {}
+
+    Ledger.end_epoch, Pretraining.evaluate = ended, write_vectors  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1]) as file:
+        main(json.load(file))
