@@ -62,7 +62,7 @@ def measure(
     """
     if epochs < 2:
         raise ConfigError(f"epochs: the first is warm-up, so at least 2 are needed, got {epochs}")
-    settings = _settings(ckg_directory, assignments, epochs)
+    settings = settings_of(ckg_directory, assignments, epochs)
     with tempfile.TemporaryDirectory(prefix="kdcn-probe.") as scratch:
         result = Path(scratch, "snapshots.json")
         order = {"ckg": str(ckg_directory), "assignments": list(assignments), "epochs": epochs, "scratch": scratch}
@@ -94,10 +94,10 @@ def plan_error(
         `plan_error`, the larger of the two relative errors, and for `server_peak_bytes` (the whole process, on the
         fullest server) and `bytes_per_step`: planned, measured, error; `measured`.
     """
-    from kdcn_tf.data import footprint
+    from kdcn_tf.training import footprint
 
     found = measured or measure(ckg_directory, workers=workers, servers=servers, assignments=assignments, epochs=epochs)
-    settings, ckg = _settings(ckg_directory, assignments, epochs), manifest.read(ckg_directory, manifest.CKG)
+    settings, ckg = settings_of(ckg_directory, assignments, epochs), manifest.read(ckg_directory, manifest.CKG)
     planned = planning.plan(
         settings, footprint.graph_of(ckg, settings), planning.Machines(servers, workers),
         step=footprint.counted_step(ckg_directory, ckg, settings, servers),
@@ -141,7 +141,7 @@ def summary(marks: dict[str, Any], settings: Config, ckg: manifest.Manifest) -> 
         "bytes_per_triple": moved / (epochs * sum(counts)),
         "server_out_bytes_per_step": sum(out) / steps,
         "server_in_bytes_per_step": sum(into) / steps,
-        "busiest_server": max(a + b for a, b in zip(out, into, strict=True)) / moved,
+        "busiest_server": max(map(sum, zip(out, into, strict=True))) / moved if from_sockets else None,
         **{f"{role}_cpu_s_per_step": sum(spent(role, "cpu_s")) / steps for role in (CHIEF, WORKER, SERVER)},
         "peak_bytes": largest(saved, "hwm_bytes"),
         "peak_bytes_by_phase": {
@@ -159,7 +159,7 @@ def summary(marks: dict[str, Any], settings: Config, ckg: manifest.Manifest) -> 
     }
 
 
-def _settings(ckg_directory: str, assignments: Sequence[str], epochs: int) -> Config:
+def settings_of(ckg_directory: str, assignments: Sequence[str], epochs: int) -> Config:
     stored = manifest.read(ckg_directory, manifest.CKG).number("stored_neighbors")
     final = [f"pretrain.epochs={epochs}", f"pretrain.checkpoint_every={epochs}"]
     return config.resolve("default", {"ckg.stored_neighbors": stored}, None, [*assignments, *final])
@@ -226,7 +226,7 @@ def member(order: dict[str, Any]) -> None:
 
     scheduler = cluster.start()
     directory, epochs = order["ckg"], order["epochs"]
-    settings = _settings(directory, order["assignments"], epochs)
+    settings = settings_of(directory, order["assignments"], epochs)
     ckg = manifest.read(directory, manifest.CKG)
     marks: dict[str, Any] = {"begin": {"seconds": begin}, "epochs": []}
     run = Pretraining(scheduler, settings, ckg, directory)

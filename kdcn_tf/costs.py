@@ -80,17 +80,18 @@ class Graph:
 
 @dataclass(frozen=True)
 class Step:
-    """Distinct rows of one step.
+    """Distinct rows of one step; `training.watching` counts the same while a model trains.
 
     Attributes:
-        hops: entities that are encoded, then those and their neighbours, and so on: layers + 1 numbers. Neighbour
-            lists are pulled for all but the last, degrees for all but the first, table rows for the last.
-        relations: distinct relations.
-        busiest: table rows of the server that has most, over the mean of the servers.
+        table_rows: of the entity and relation tables, pulled, and pushed as gradients.
+        neighbor_rows: entities whose neighbour lists are pulled, layer by layer.
+        degree_rows: entities whose degrees are pulled, layer by layer.
+        busiest: entity rows of the server that has most, over the mean of the servers.
     """
 
-    hops: tuple[float, ...]
-    relations: float
+    table_rows: float
+    neighbor_rows: float = 0.0
+    degree_rows: float = 0.0
     busiest: float = 1.0
 
 
@@ -133,7 +134,8 @@ def expected_step(config: Config, graph: Graph) -> Step:
     for _ in range(encoder.layers):
         drawn += hops[-1] * _kept_neighbors(graph, encoder.neighbors)
         hops.append(_united(graph, drawn, negatives))
-    return Step(tuple(hops), distinct(pretrain.batch_size, graph.relations))
+    relations = distinct(pretrain.batch_size, graph.relations)
+    return Step(hops[-1] + relations, neighbor_rows=sum(hops[:-1]), degree_rows=sum(hops[1:]))
 
 
 def _united(graph: Graph, skewed: float, uniform: float) -> float:
@@ -156,8 +158,7 @@ def _kept_neighbors(graph: Graph, limit: int) -> float:
 def multiplications(config: Config, step: Step) -> float:
     """Of a step, forwards and (twice as many) backwards: aggregation, kernels, scores."""
     encoder, pretrain = config.encoder, config.pretrain
-    encoded = sum(step.hops[:-1])
-    layers = encoded * encoder.dim * (encoder.neighbors + encoder.dim)
+    layers = step.neighbor_rows * encoder.dim * (encoder.neighbors + encoder.dim)
     return 3.0 * (layers + pretrain.batch_size * pretrain.negatives * encoder.dim)
 
 
@@ -165,10 +166,10 @@ def traffic(config: Config, step: Step, form: Format, measured: Measured, server
     """Bytes that a step pulls from all servers and pushes to them, with what the calls themselves cost."""
     encoder = config.encoder
     list_bytes = form.neighbor_pulled * (config.ckg.stored_neighbors if form.whole_lists else encoder.neighbors)
-    kernels = encoder.layers * encoder.dim**2
-    floats = (step.hops[-1] + step.relations) * encoder.dim + kernels
-    pulled = sum(step.hops[:-1]) * list_bytes + sum(step.hops[1:]) * form.degree_pulled
-    pushed = (sum(step.hops) + step.relations) * form.id_sent
+    floats = step.table_rows * encoder.dim + encoder.layers * encoder.dim**2
+    pulled = step.neighbor_rows * list_bytes + step.degree_rows * form.degree_pulled
+    # Degrees and rows are asked for by the same ids, which travel once.
+    pushed = (step.neighbor_rows + step.table_rows) * form.id_sent
     overhead = measured.bytes_per_call * calls(config, servers) / 2
     return pulled + floats * form.weight_pulled + overhead, pushed + floats * form.gradient_pushed + overhead
 

@@ -1,6 +1,7 @@
 """A plan of pretraining on a cluster: memory of a server, bytes, hours, and what binds. See `kdcn_tf.costs`."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
@@ -113,8 +114,8 @@ def plan(
     return Plan(
         server_bytes=memory,
         server_bytes_by_part=parts,
-        servers_needed=servers_needed(config, graph, machines, moved, measured, form),
-        table_rows_per_step=step.hops[-1],
+        servers_needed=servers_needed(config, graph, machines, step, measured, form),
+        table_rows_per_step=step.table_rows,
         pulled_bytes_per_step=pulled,
         pushed_bytes_per_step=pushed,
         bytes_per_step=moved,
@@ -200,13 +201,17 @@ def _bytes_per_s(gbit: float) -> float:
 
 
 def servers_needed(
-    config: Config, graph: Graph, machines: Machines, moved: float, measured: Measured, form: Format
+    config: Config, graph: Graph, machines: Machines, step: Step, measured: Measured, form: Format
 ) -> int | None:
-    """The fewest servers whose memory is enough; None where no number is."""
-    whole = server_memory(config, graph, replace(machines, servers=1), moved, measured, form)
-    fixed = whole["process"] + whole["relations and kernels"]
-    room = machines.server_memory_gib * GIB - fixed
-    return math.ceil((sum(whole.values()) - fixed) / room) if room > 0 else None
+    """The fewest servers whose memory is enough; None where not even one for each entity is."""
+
+    def fits(servers: int) -> bool:
+        pulled, pushed = costs.traffic(config, step, form, measured, servers)
+        parts = server_memory(config, graph, replace(machines, servers=servers), pulled + pushed, measured, form)
+        return sum(parts.values()) <= machines.server_memory_gib * GIB
+
+    most = graph.entities
+    return 1 + bisect_left(range(1, most + 1), True, key=fits) if fits(most) else None
 
 
 def _warnings(config: Config, graph: Graph, machines: Machines, moved: float) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _of_dataset(values: flags.FlagValues, servers: int) -> tuple[Config, Graph, 
             raise ConfigError(f"--{name}: not with --ckg, which has its own")
     ckg = manifest.read(values.ckg, manifest.CKG)
     config = _assigned(values, {"ckg.stored_neighbors": ckg.number("stored_neighbors")})
-    from kdcn_tf.data import footprint  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.training import footprint  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
 
     return config, footprint.graph_of(ckg, config), footprint.counted_step(values.ckg, ckg, config, servers)
 

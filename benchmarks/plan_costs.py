@@ -1,0 +1,113 @@
+"""Measures the costs that `kdcn plan` needs: `kdcn_tf.costs.Measured`, fitted to real clusters of several shapes.
+
+    python benchmarks/plan_costs.py --ckg=CKG --json=FILE && kdcn plan --measured=FILE ...
+
+Each shape trains on a local cluster (`cluster_probe.measure`). CPU seconds of workers and servers, the bytes that the
+rows don't explain, and the memory that the tables don't explain are then fitted by non-negative least squares, each
+equation divided by its measured side, so that errors count relatively. Takes about a minute per shape.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from scipy.optimize import nnls
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import cluster_probe  # noqa: E402
+from kdcn_tf import command, costs, manifest, planning  # noqa: E402
+from kdcn_tf.training import footprint  # noqa: E402
+
+NARROW = ("encoder.dim=8", "kdcn.dialogue=false")
+SHAPES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
+    (2, 2, ()),
+    (2, 2, NARROW),
+    (6, 1, NARROW),
+    (2, 2, ("encoder.layers=2",)),
+    (2, 2, ("encoder.layers=0", "encoder.dim=400", "pretrain.negatives=200")),
+    (2, 2, ("pretrain.batch_size=4000", "pretrain.negatives=256")),
+)
+"""Servers, workers and settings: few and many calls, few and many bytes, few and many multiplications."""
+
+
+def fitted(rows: Sequence[Sequence[float]], measured: Sequence[float]) -> list[float]:
+    """Non-negative x that makes rows x near `measured`, relatively."""
+    scale = np.asarray(measured, float)[:, None]
+    return nnls(np.asarray(rows, float) / scale, np.ones(len(scale)))[0].tolist()
+
+
+def calibrate(ckg_directory: str, epochs: int = 3) -> dict[str, Any]:
+    """Measures all shapes.
+
+    Returns:
+        `costs` as `kdcn plan --measured` reads them; `shapes` with what was measured of each, and what the fitted
+        costs make of it.
+    """
+    found = [
+        cluster_probe.measure(ckg_directory, workers=workers, servers=servers, assignments=settings, epochs=epochs)
+        for servers, workers, settings in SHAPES
+    ]
+    return {**fit(ckg_directory, found, epochs), "measured": found}
+
+
+def fit(ckg_directory: str, found: Sequence[Mapping[str, Any]], epochs: int) -> dict[str, Any]:
+    """`costs` that fit what was measured of each of `SHAPES`, and the relative errors that they leave."""
+    ckg = manifest.read(ckg_directory, manifest.CKG)
+    free = costs.Measured(**dict.fromkeys(asdict(costs.Measured()), 0.0))
+    worker, server, memory, wire = [], [], [], []
+    for (servers, workers, settings), seen in zip(SHAPES, found, strict=True):
+        config = cluster_probe.settings_of(ckg_directory, settings, epochs)
+        step = footprint.counted_step(ckg_directory, ckg, config, servers)
+        calls = costs.calls(config, servers)
+        moved = seen["bytes_per_step"]
+        machines = planning.Machines(servers, workers)
+        bare = planning.plan(config, footprint.graph_of(ckg, config), machines, step=step, measured=free)
+        worker.append(([1.0, calls, moved, costs.multiplications(config, step)], seen["worker_cpu_s_per_step"]))
+        server.append(([calls, moved], seen["ps_cpu_s_per_step"]))
+        memory.append(([1.0, workers * moved / servers], seen["peak_bytes"]["ps"] - bare.server_bytes))
+        wire.append(([calls], max(1.0, moved - bare.bytes_per_step)))
+    process, buffers = fitted(*zip(*memory, strict=True))
+    of_step, of_call, of_byte, of_product = fitted(*zip(*worker, strict=True))
+    served_call, served_byte = fitted(*zip(*server, strict=True))
+    overhead = float(np.median([left / row[0] for row, left in wire]))
+    best = costs.Measured(
+        process_bytes=process, buffers_per_step=buffers, bytes_per_call=overhead,
+        worker_s_per_step=of_step, worker_s_per_call=of_call, worker_s_per_byte=of_byte,
+        worker_s_per_multiplication=of_product, server_s_per_call=served_call, server_s_per_byte=served_byte,
+    )  # fmt: skip
+    errors = {
+        name: [float(np.dot(row, x) / real - 1.0) for row, real in pairs]
+        for name, pairs, x in (
+            ("worker", worker, (of_step, of_call, of_byte, of_product)),
+            ("server", server, (served_call, served_byte)),
+            ("memory", memory, (process, buffers)),
+        )
+    }
+    return {"costs": asdict(best), "errors": errors}
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags(with_config=False)
+    flags.DEFINE_string("ckg", None, "CKG dataset of some ten thousand entities", flag_values=values)
+    flags.DEFINE_string("json", None, "file to write the costs to", flag_values=values)
+    flags.DEFINE_integer("epochs", 3, "epochs of each shape; the first is left out", lower_bound=2, flag_values=values)
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> None:
+    command.required(values, "ckg")
+    text = json.dumps(calibrate(values.ckg, values.epochs), indent=1)
+    print(text)
+    if values.json:
+        Path(values.json).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    command.run("plan_costs", __doc__ or "", _flags(), _call)
