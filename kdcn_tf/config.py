@@ -113,6 +113,19 @@ class EncoderConfig(Section):
     )
     residual: bool = option(True, "add a layer's input to its output; not in the paper")
     norm: int = option(2, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
+    squared: bool = option(False, "square the distance, for norm 2; not in the paper")
+    reciprocal: bool = option(False, "ask for heads by relation vectors of their own; not in the paper")
+    dropout: float = option(
+        0.0, "share of each encoded vector's elements zeroed in training; not in the paper", fraction
+    )
+    init_scale: float = option(
+        0.75, "initial values are uniform in [-init_scale, init_scale] (TransE's own: 6 / sqrt(dim))", positive
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.squared and self.norm != 2:
+            raise ConfigError(f"squared: needs norm=2, got norm={self.norm}")
 
 
 @dataclass(frozen=True)
@@ -123,14 +136,28 @@ class PretrainConfig(Section):
     batch_size: int = option(1000, "positive triples per step B (paper: 1000)", at_least(1))
     negatives: int = option(64, "negatives per positive, shared inside a chunk", at_least(1))
     chunks: int = option(8, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
-    type_constrained: float = option(
-        0.5, "share of negatives drawn from the corrupted entity's own type; the rest from all", share
+    both_sides: bool = option(
+        False, "corrupt the tail and the head of every triple in a step; else one of them, at random by chunk"
     )
-    loss: str = option("logistic", "loss of a triple", one_of("margin", "logistic", "self_adversarial"))
-    margin: float = option(4.0, "margin gamma of equation 3 (the paper doesn't give it)", positive)
+    type_constrained: float = option(0.5, "share of negatives drawn from the corrupted entity's own type", share)
+    degree_weighted: float = option(
+        0.0, "share of negatives drawn by degree, from the entities of their chunk; what is left comes from all", share
+    )
+    hide_targets: bool = option(
+        True, "keep the edges of a batch's triples out of their own aggregation; not in the paper"
+    )
+    loss: str = option("logistic", "loss of a triple", one_of("margin", "logistic", "self_adversarial", "softmax"))
+    margin: float = option(
+        4.0, "margin gamma of equation 3 (the paper doesn't give it); added to the scores of softmax's negatives",
+        at_least(0),
+    )  # fmt: skip
+    l2: float = option(0.0, "L2 penalty on the encoded vectors of a triple; not in the paper", at_least(0))
     temperature: float = option(1.0, "temperature of self-adversarial weights", positive)
     optimizer: str = option("adam", "optimizer of the tables", one_of("adam", "adagrad"))
     learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)
+    decay: str = option(
+        "constant", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
+    )
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
     eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
     eval_candidates: int = option(
@@ -141,6 +168,8 @@ class PretrainConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.type_constrained + self.degree_weighted > 1:
+            raise ConfigError(f"degree_weighted: with type_constrained={self.type_constrained} it must not exceed 1")
         if self.batch_size % self.chunks:
             raise ConfigError(f"chunks: must divide batch_size={self.batch_size}, got {self.chunks}")
 

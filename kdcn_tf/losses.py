@@ -27,11 +27,24 @@ def self_adversarial_loss(positive: tf.Tensor, negative: tf.Tensor, *, margin: f
     return tf.nn.softplus(positive - margin) + tf.reduce_sum(weights * tf.nn.softplus(margin - negative), axis=-1)
 
 
+def softmax_loss(positive: tf.Tensor, negative: tf.Tensor, *, margin: float) -> tf.Tensor:
+    r"""Cross entropy of picking the positive out of itself and its negatives, by minus the distance.
+
+    $$ f(h, r, t) + \log(e^{-f(h, r, t)} + \sum_{t'} e^{\gamma - f(h, r, t')}) $$
+
+    With N of E entities drawn uniformly, a margin of log(E / N) makes it an estimate of the cross entropy over all
+    entities (sampled softmax, Bengio and Senecal, 2003).
+    """
+    logits = tf.concat([-positive[..., None], margin - negative], axis=-1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.zeros(tf.shape(positive), tf.int32), logits)
+
+
 def triple_loss(name: str, *, margin: float, temperature: float) -> TripleLoss:
     """The loss of that name in `pretrain.loss`."""
     losses: dict[str, TripleLoss] = {
         "margin": lambda p, n: margin_loss(p, n, margin=margin),
         "logistic": lambda p, n: logistic_loss(p, n, margin=margin),
+        "softmax": lambda p, n: softmax_loss(p, n, margin=margin),
         "self_adversarial": lambda p, n: self_adversarial_loss(p, n, margin=margin, temperature=temperature),
     }
     return losses[name]
@@ -41,11 +54,13 @@ def violations(name: str, *, margin: float) -> TripleLoss:
     """The share of its negatives that each positive [..., b] has on the wrong side, for the loss of that name.
 
     For "margin" a negative is wrong if it is less than the margin farther than its positive, so that equation 3 still
-    pulls at it. For the losses that judge each triple alone, it is wrong if its own distance is below the margin,
+    pulls at it. For "softmax" it is wrong if it is nearer than its positive. For the losses that judge each triple alone, it is wrong if its own distance is below the margin,
     so that it is taken for a true one (probability above one half).
     """
     if name == "margin":
         return lambda p, n: tf.reduce_mean(tf.cast(n < p[..., None] + margin, tf.float32), axis=-1)
+    if name == "softmax":
+        return lambda p, n: tf.reduce_mean(tf.cast(n < p[..., None], tf.float32), axis=-1)
     return lambda p, n: tf.reduce_mean(tf.cast(n < margin, tf.float32), axis=-1)
 
 

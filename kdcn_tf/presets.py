@@ -14,9 +14,11 @@ PAPER: dict[str, Any] = {
     "encoder.activation": "sigmoid",
     "encoder.residual": False,
     "encoder.norm": 2,  # not mentioned in the paper
+    "encoder.init_scale": 0.75,
     "pretrain.epochs": 5,
     "pretrain.batch_size": 1000,
     "pretrain.type_constrained": 0.0,
+    "pretrain.hide_targets": False,
     "pretrain.loss": "margin",
     "pretrain.margin": 1.0,  # not mentioned in the paper
     "pretrain.optimizer": "adam",

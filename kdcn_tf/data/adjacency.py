@@ -63,21 +63,73 @@ class Adjacency(tf.Module):
         return tf.shape(ids)[0]
 
 
-class SampledGraph:
-    """The first `count` stored neighbours of every entity.
+class StoredGraph:
+    """All stored neighbours of every entity."""
 
-    The stored list is itself a uniform sample (bottom-K of a hash), so any prefix of it is one.
-    """
-
-    def __init__(self, adjacency: Adjacency, count: int):
-        self._adjacency, self._count = adjacency, count
+    def __init__(self, adjacency: Adjacency):
+        self._adjacency = adjacency
 
     def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
-        rows = tf.nn.embedding_lookup(self._adjacency.neighbors, ids)
-        return tf.cast(rows[:, : self._count], tf.int64)
+        return tf.cast(tf.nn.embedding_lookup(self._adjacency.neighbors, ids), tf.int64)
 
     def degrees(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.nn.embedding_lookup(self._adjacency.degrees, ids)[:, 0]
+
+
+class SampledGraph:
+    """`count` neighbours of every entity out of those that another graph gives, drawn by `seed`.
+
+    The stored list is itself a uniform sample in random order (bottom-K of a hash), so any run of it, going
+    around its end, is one: a random place to start costs less than a draw without replacement.
+
+    Args:
+        graph: lists real neighbours first, then PAD_ID.
+        count: k.
+        seed: int32 [2].
+    """
+
+    def __init__(self, graph: Graph, count: int, seed: tf.Tensor):
+        self._graph, self._count, self._seed = graph, count, seed
+
+    def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
+        rows = self._graph.neighbors(ids)
+        stored = tf.shape(rows)[1]
+        length = tf.reduce_sum(tf.cast(rows != ckg.PAD_ID, tf.int32), axis=1)
+        start = tf.random.stateless_uniform(tf.shape(length), self._seed, 0, stored, tf.int32)
+        place = (start[:, None] + tf.range(self._count)) % tf.maximum(length, 1)[:, None]
+        # A list shorter than `count` is taken whole, once.
+        place = tf.where(length[:, None] < self._count, tf.minimum(tf.range(self._count), stored - 1), place)
+        return tf.gather(rows, place, batch_dims=1)
+
+    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
+        return self._graph.degrees(ids)
+
+
+class HiddenEdges:
+    """A graph without some undirected edges, such as those that a training step is to predict.
+
+    A neighbour at the end of a hidden edge becomes PAD_ID; degrees stay.
+
+    Args:
+        graph: to hide edges of.
+        head: int64 [m], one end of each edge.
+        tail: int64 [m], the other.
+        num_ids: all ids are below; its square must fit int64.
+    """
+
+    def __init__(self, graph: Graph, head: tf.Tensor, tail: tf.Tensor, num_ids: int):
+        self._graph, self._num_ids = graph, num_ids
+        self._edges = tf.sort(tf.concat([head * num_ids + tail, tail * num_ids + head], axis=0))
+
+    def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
+        rows = self._graph.neighbors(ids)
+        edges = tf.reshape(ids[:, None] * self._num_ids + rows, [-1])
+        place = tf.minimum(tf.searchsorted(self._edges, edges), tf.size(self._edges) - 1)
+        hidden = tf.reshape(tf.gather(self._edges, place) == edges, tf.shape(rows))
+        return tf.where(hidden, tf.constant(ckg.PAD_ID, tf.int64), rows)
+
+    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
+        return self._graph.degrees(ids)
 
 
 def _zeros(name: str, shape: list[int], dtype: tf.DType) -> tf.Variable:

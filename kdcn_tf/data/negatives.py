@@ -25,34 +25,46 @@ def corrupt(
     type_ranges: TypeRanges,
     num_ids: int,
     type_constrained: float,
+    degree_weighted: float,
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Draws the negatives of each chunk (equation 3's e').
 
     A type-constrained negative takes the type of a positive drawn from its own chunk, so each chunk's
-    negatives follow the mix of types that they replace.
+    negatives follow the mix of types that they replace. A degree-weighted one is an entity drawn from its chunk:
+    triples are drawn uniformly, so their entities come in proportion to their degrees.
 
     Args:
         targets: int64 [C, b], the entities that the negatives replace.
         count: N, negatives per chunk.
         type_ranges: id range of every type.
         num_ids: ids lie in [1, num_ids).
-        type_constrained: share of negatives drawn from a type's range; the rest from all entities.
+        type_constrained: share of negatives drawn from a type's range.
+        degree_weighted: share of negatives drawn from the chunk; what both leave comes from all entities.
         seed: int [2].
 
     Returns:
         int64 [C, N].
     """
-    chunks, size = targets.shape
-    seeds = tf.random.experimental.stateless_split(seed, 2)
-    constrained = round(count * type_constrained)
+    chunks = targets.shape[0]
+    seeds = tf.random.experimental.stateless_split(seed, 3)
+    weighted = round(count * degree_weighted)
+    constrained = min(round(count * type_constrained), count - weighted)
+    picked = _picks(targets, weighted, seeds[2])
+    count -= weighted
     low = tf.ones([chunks, count - constrained], tf.int64)
     high = num_ids * low
     if constrained:  # tf.searchsorted fails on nothing inside a tf.function
-        picks = tf.random.stateless_uniform([chunks, constrained], seeds[0], 0, size, tf.int32)
-        first, last = type_ranges.of(tf.gather(targets, picks, batch_dims=1))
+        first, last = type_ranges.of(_picks(targets, constrained, seeds[0]))
         low, high = tf.concat([first, low], axis=1), tf.concat([last, high], axis=1)
     # float64 holds every id below 2^53 exactly; float32 would reach only every 64th of a billion.
     share = tf.random.stateless_uniform([chunks, count], seeds[1], dtype=tf.float64)
     drawn = low + tf.cast(share * tf.cast(high - low, tf.float64), tf.int64)
-    return tf.minimum(drawn, high - 1)
+    return tf.concat([picked, tf.minimum(drawn, high - 1)], axis=1)
+
+
+def _picks(targets: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
+    """int64 [C, count], entities drawn from the chunks of `targets` [C, b]."""
+    chunks, size = targets.shape
+    places = tf.random.stateless_uniform([chunks, count], seed, 0, size, tf.int32)
+    return tf.gather(targets, places, batch_dims=1)

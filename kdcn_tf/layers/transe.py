@@ -1,4 +1,4 @@
-"""TransE distances, equation 2: f(h, r, t) = ||h + r - t||_p. Lower is more plausible."""
+"""TransE distances, equation 2: f(h, r, t) = ||h + r - t||_p, or its square. Lower is more plausible."""
 
 import tensorflow as tf
 
@@ -8,7 +8,9 @@ _TINY = 1e-12
 _TILE = 4096
 
 
-def distance(head: tf.Tensor, relation: tf.Tensor | float, tail: tf.Tensor, norm: int) -> tf.Tensor:
+def distance(
+    head: tf.Tensor, relation: tf.Tensor | float, tail: tf.Tensor, norm: int, squared: bool = False
+) -> tf.Tensor:
     """Distance of each triple.
 
     Args:
@@ -16,6 +18,7 @@ def distance(head: tf.Tensor, relation: tf.Tensor | float, tail: tf.Tensor, norm
         relation: [..., d].
         tail: [..., d].
         norm: p, 1 or 2.
+        squared: whether to square the distance, for p = 2.
 
     Returns:
         [...].
@@ -23,10 +26,11 @@ def distance(head: tf.Tensor, relation: tf.Tensor | float, tail: tf.Tensor, norm
     gap = head + relation - tail
     if norm == 1:
         return tf.reduce_sum(tf.abs(gap), axis=-1)
-    return tf.sqrt(tf.reduce_sum(gap * gap, axis=-1) + _TINY)
+    squares = tf.reduce_sum(gap * gap, axis=-1)
+    return squares if squared else tf.sqrt(squares + _TINY)
 
 
-def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int) -> tf.Tensor:
+def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squared: bool = False) -> tf.Tensor:
     """Distance of every query to every candidate of the same chunk.
 
     A query is h + r against candidate tails, or t - r against candidate heads. For p = 2 the work is one
@@ -36,19 +40,24 @@ def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int) -> t
         queries: [..., b, d].
         candidates: [..., N, d].
         norm: p, 1 or 2.
+        squared: whether to square the distance, for p = 2.
 
     Returns:
         [..., b, N].
     """
     if norm == 1:
         return tf.reduce_sum(tf.abs(queries[..., :, None, :] - candidates[..., None, :, :]), axis=-1)
-    squares = tf.reduce_sum(queries**2, axis=-1)[..., :, None] + tf.reduce_sum(candidates**2, axis=-1)[..., None, :]
-    products = tf.matmul(queries, candidates, transpose_b=True)
+    # |q - c|^2 = -2 q c + |q|^2 + |c|^2 as one product of vectors with two more columns: no pass over [b, N] is
+    # spent on adding up.
+    own, other = (tf.reduce_sum(x * x, axis=-1, keepdims=True) for x in (queries, candidates))
+    left = tf.concat([-2.0 * queries, own, tf.ones_like(own)], axis=-1)
+    right = tf.concat([candidates, tf.ones_like(other), other], axis=-1)
     # Rounding can push a difference of near-equal numbers below 0.
-    return tf.sqrt(tf.maximum(squares - 2.0 * products, 0.0) + _TINY)
+    squares = tf.maximum(tf.matmul(left, right, transpose_b=True), 0.0)
+    return squares if squared else tf.sqrt(squares + _TINY)
 
 
-def tiled_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int) -> tf.Tensor:
+def tiled_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squared: bool = False) -> tf.Tensor:
     """`pairwise_distance` of one chunk with many candidates, where [b, N, d] wouldn't fit in memory.
 
     p = 1 has no matrix product: it takes a query and a tile of candidates, small enough for a cache, at a time.
@@ -57,12 +66,13 @@ def tiled_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int) -> tf.T
         queries: [b, d].
         candidates: [N, d].
         norm: p, 1 or 2.
+        squared: whether to square the distance, for p = 2.
 
     Returns:
         [b, N].
     """
     if norm == 2:
-        return pairwise_distance(queries, candidates, norm)
+        return pairwise_distance(queries, candidates, norm, squared)
     tiles = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False, element_shape=[None, None])
     for first in tf.range(0, tf.shape(candidates)[0], _TILE):
         tile = candidates[first : first + _TILE]

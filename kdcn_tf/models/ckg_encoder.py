@@ -9,6 +9,10 @@ from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
 
+FAR = 1e9
+"""Distance at which no loss pulls at a negative."""
+
+
 def gather_rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
     """Rows of a plain or sharded table; the gradient is `IndexedSlices` per shard."""
     return tf.nn.embedding_lookup(table, ids)
@@ -29,6 +33,10 @@ class CkgEncoder(tf.keras.Model):
         activation: of each GCN layer.
         residual: whether a GCN layer adds its input.
         norm: p of the distance.
+        squared: whether the distance is squared.
+        reciprocal: whether heads are asked for by relation vectors of their own (Lacroix et al., 2018).
+        dropout: share of each encoded vector's elements that training zeroes.
+        scale: initial values of both tables are uniform in [-scale, scale].
         seed: of the initial values.
     """
 
@@ -42,20 +50,25 @@ class CkgEncoder(tf.keras.Model):
         activation: str,
         residual: bool,
         norm: int,
+        squared: bool = False,
+        reciprocal: bool = False,
+        dropout: float = 0.0,
+        scale: float = 0.1,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.num_ids, self.num_relations, self.dim, self.norm = num_ids, num_relations, dim, norm
-        self._args = {"layers": layers, "activation": activation, "residual": residual, "seed": seed}
+        self.num_ids, self.num_relations, self.dim = num_ids, num_relations, dim
+        self._norm = {"norm": norm, "squared": squared}
+        self._reciprocal, self._dropout = reciprocal, dropout
+        self._args = {
+            "layers": layers, "activation": activation, "residual": residual, **self._norm,
+            "reciprocal": reciprocal, "dropout": dropout, "scale": scale, "seed": seed,
+        }  # fmt: skip
         self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
-        bound = 6.0 / dim**0.5  # TransE's own (Bordes et al., 2013)
-        self.entity_table = self.add_weight(
-            "entities", [num_ids, dim], initializer=tf.keras.initializers.RandomUniform(-bound, bound, seed)
-        )
-        self.relation_table = self.add_weight(
-            "relations", [num_relations, dim], initializer=tf.keras.initializers.RandomUniform(-bound, bound, seed + 1)
-        )
+        relations = num_relations * (2 if reciprocal else 1)
+        self.entity_table = self.add_weight("entities", [num_ids, dim], initializer=_uniform(scale, seed))
+        self.relation_table = self.add_weight("relations", [relations, dim], initializer=_uniform(scale, seed + 1))
         for layer in self.graph_layers:
             layer.build([(None, dim), (None, None, dim), (None, None)])
         self.built = True
@@ -80,40 +93,45 @@ class CkgEncoder(tf.keras.Model):
             x = layer((tf.gather(x, own), tf.gather(x, around), weights))
         return x
 
-    def call(self, inputs: dict[str, tf.Tensor], graph: Graph) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, inputs: dict[str, tf.Tensor], graph: Graph, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Distances of positives and of their chunk's negatives.
 
-        Even chunks corrupt the tail, odd chunks the head.
-
         Args:
-            inputs: "head", "relation", "tail" int64 [C, b] and "negatives" int64 [C, N].
+            inputs: "head", "relation", "tail" int64 [C, b], "negatives" int64 [C, N] and "asks_tail" bool [C]:
+                whether a chunk's negatives replace tails, or heads.
             graph: sampled neighbours and degrees.
+            training: whether to drop out.
 
         Returns:
-            float [C, b] and float [C, b, N].
+            float [C, b] and float [C, b, N]; a negative that is the positive itself is `FAR` away.
         """
-        head, tail, negatives = self._embed(inputs, graph)
-        corrupts_tail = (tf.range(tf.shape(head)[0]) % 2 == 0)[:, None, None]
-        queries = self.queries(tf.where(corrupts_tail, head, tail), inputs["relation"], corrupts_tail)
-        positive = distance(queries, 0.0, tf.where(corrupts_tail, tail, head), self.norm)
-        return positive, pairwise_distance(queries, negatives, self.norm)
+        asks_tail = inputs["asks_tail"][:, None]
+        given = tf.where(asks_tail, inputs["head"], inputs["tail"])
+        wanted = tf.where(asks_tail, inputs["tail"], inputs["head"])
+        own, true, negatives = self._embed([given, wanted, inputs["negatives"]], graph, training)
+        queries = self.queries(own, inputs["relation"], asks_tail)
+        positive = distance(queries, 0.0, true, **self._norm)
+        same = wanted[:, :, None] == inputs["negatives"][:, None, :]
+        return positive, tf.where(same, FAR, pairwise_distance(queries, negatives, **self._norm))
 
     def queries(self, given: tf.Tensor, relations: tf.Tensor, asks_tail: tf.Tensor) -> tf.Tensor:
         """Where the entity lies that would complete (given, relation): h + r for tails, t - r for heads.
 
-        The one place that says so: training and ranking both ask it.
+        With reciprocal relations it is t + r' for heads. The one place that says so: training and ranking both ask it.
 
         Args:
             given: float [..., d], encoded heads where tails are asked for, else tails.
             relations: int64 [...], ids.
-            asks_tail: bool, broadcastable to [..., 1].
+            asks_tail: bool, broadcastable to `relations`.
 
         Returns:
             float [..., d].
         """
+        if self._reciprocal:
+            relations += tf.where(asks_tail, tf.constant(0, tf.int64), self.num_relations)
         ids, index = tf.unique(tf.reshape(relations, [-1]))
         rows = tf.reshape(tf.gather(gather_rows(self.relation_table, ids), index), tf.shape(given))
-        return given + tf.where(asks_tail, rows, -rows)
+        return given + rows if self._reciprocal else given + tf.where(asks_tail[..., None], rows, -rows)
 
     def scores(self, queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         """Plausibility of every candidate for every query, higher is better; for ranking, without gradients.
@@ -125,13 +143,15 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [q, n].
         """
-        return -tiled_distance(queries, candidates, self.norm)
+        return -tiled_distance(queries, candidates, **self._norm)
 
-    def _embed(self, inputs: dict[str, tf.Tensor], graph: Graph) -> Sequence[tf.Tensor]:
-        """Encoded heads, tails and negatives; an entity is encoded once, however often it occurs."""
-        parts = [inputs["head"], inputs["tail"], inputs["negatives"]]
+    def _embed(self, parts: Sequence[tf.Tensor], graph: Graph, training: bool) -> Sequence[tf.Tensor]:
+        """Encoded entities, in the shapes of their ids; an entity is encoded once, however often it occurs."""
         ids, index = tf.unique(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
-        encoded = tf.gather(self.encode(ids, graph), index)
+        encoded = self.encode(ids, graph)
+        if training and self._dropout:
+            encoded = tf.nn.dropout(encoded, self._dropout)
+        encoded = tf.gather(encoded, index)
         sizes = [tf.size(part) for part in parts]
         return [
             tf.reshape(rows, tf.concat([tf.shape(part), [self.dim]], axis=0))
@@ -139,8 +159,12 @@ class CkgEncoder(tf.keras.Model):
         ]
 
     def get_config(self):
-        own = {"num_ids": self.num_ids, "num_relations": self.num_relations, "dim": self.dim, "norm": self.norm}
+        own = {"num_ids": self.num_ids, "num_relations": self.num_relations, "dim": self.dim}
         return {**own, **self._args}
+
+
+def _uniform(scale: float, seed: int) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomUniform(-scale, scale, seed)
 
 
 def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:

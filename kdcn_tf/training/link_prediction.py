@@ -146,7 +146,7 @@ class LinkPrediction:
 
         def scores(first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
             own = tf.gather(vectors, given[first:last])
-            queries = model.queries(own, relation[first:last], asks_tail[first:last, None])
+            queries = model.queries(own, relation[first:last], asks_tail[first:last])
             return model.scores(queries, vectors)
 
         return ranking.count_better(

@@ -6,13 +6,14 @@ work inside a loop inside `strategy.run`. Slots exist from the start: a checkpoi
 slots built later would silently lose the sharded ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
 Gradient = Any  # a tensor, IndexedSlices or None
+Rate = float | Callable[[tf.Tensor], tf.Tensor]
 
 
 def parts_of(variable: tf.Variable | ShardedVariable) -> list[tf.Variable]:
@@ -51,14 +52,14 @@ class Optimizer(tf.Module):
 
     Args:
         variables: trained variables, plain or sharded.
-        learning_rate: constant.
+        learning_rate: constant, or a function of the number of steps made (float scalar).
     """
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: float):
+    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate):
         super().__init__(name=type(self).__name__.lower())
-        self.learning_rate = learning_rate
+        self._learning_rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.slots = {name: [self._slot(v, name) for v in variables] for name in self.slot_names}
         self.iterations = tf.Variable(0, dtype=tf.int64, trainable=False, name="iterations")
         self._variables = [part for v in variables for part in parts_of(v)]
@@ -121,14 +122,14 @@ class Adam(Optimizer):
 
     slot_names = ("m", "v")
 
-    def __init__(self, variables, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-7):
+    def __init__(self, variables, learning_rate: Rate, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-7):
         super().__init__(variables, learning_rate)
         self._beta_1, self._beta_2, self._eps = beta_1, beta_2, eps
 
     def _delta(self, gradient, old, step):
         m = self._beta_1 * old["m"] + (1 - self._beta_1) * gradient
         v = self._beta_2 * old["v"] + (1 - self._beta_2) * gradient * gradient
-        rate = self.learning_rate * tf.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
+        rate = self._learning_rate(step) * tf.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
         return rate * m / (tf.sqrt(v) + self._eps), {"m": m, "v": v}
 
 
@@ -137,7 +138,7 @@ class RowAdagrad(Optimizer):
 
     slot_names = ("accumulator",)
 
-    def __init__(self, variables, learning_rate: float, eps: float = 1e-7):
+    def __init__(self, variables, learning_rate: Rate, eps: float = 1e-7):
         super().__init__(variables, learning_rate)
         self._eps = eps
 
@@ -149,7 +150,12 @@ class RowAdagrad(Optimizer):
         if len(gradient.shape) == 2:
             square = tf.reduce_mean(square, axis=1, keepdims=True)
         total = old["accumulator"] + square
-        return self.learning_rate * gradient / (tf.sqrt(total) + self._eps), {"accumulator": total}
+        return self._learning_rate(step) * gradient / (tf.sqrt(total) + self._eps), {"accumulator": total}
+
+
+def linear_decay(start: float, steps: float) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A learning rate that falls from `start` to 0 in a line, over that many steps."""
+    return lambda step: start * tf.maximum(1.0 - step / steps, 0.0)
 
 
 OPTIMIZERS = {"adam": Adam, "adagrad": RowAdagrad}

@@ -9,17 +9,17 @@ import tensorflow as tf
 
 from kdcn_tf import files, losses
 from kdcn_tf.config import Config
-from kdcn_tf.data.adjacency import Adjacency, SampledGraph
+from kdcn_tf.data.adjacency import Adjacency, Graph, HiddenEdges, SampledGraph, StoredGraph
 from kdcn_tf.data.failures import check_rows
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
-from kdcn_tf.training import watching
+from kdcn_tf.training import finite, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.link_prediction import LinkPrediction
-from kdcn_tf.training.optimizers import OPTIMIZERS
+from kdcn_tf.training.optimizers import OPTIMIZERS, Rate, linear_decay
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ ENCODE_ROWS = 4096
 """Entities encoded by one closure call at a time."""
 
 _STEP_SUMS = ("loss", "violations", STEPS, *watching.COUNTS)
-"""What a step returns."""
+"""Numbers that a step returns."""
 
 _PATH = tf.TensorSpec([], tf.string)
 _SEED = tf.TensorSpec([2], tf.int32)
@@ -65,9 +65,9 @@ class Pretraining:
             self._adjacency = Adjacency(self.id_map.num_ids, stored)
             self.optimizer = OPTIMIZERS[config.pretrain.optimizer](
                 [self.model.entity_table, self.model.relation_table, *self._kernels()],
-                config.pretrain.learning_rate,
+                self._learning_rate(),
             )
-        self._graph = SampledGraph(self._adjacency, config.encoder.neighbors)
+        self._graph = StoredGraph(self._adjacency)
         # Made here, not as decorators: a closure of a cluster holds this object's own variables.
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._load_file = tf.function(self._adjacency.load_file, input_signature=[_PATH])
@@ -79,8 +79,16 @@ class Pretraining:
         return CkgEncoder(
             num_ids=self.id_map.num_ids, num_relations=len(self.id_map.relations), dim=encoder.dim,
             layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
-            norm=encoder.norm, seed=self.config.pretrain.seed,
+            norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal, dropout=encoder.dropout,
+            scale=encoder.init_scale, seed=self.config.pretrain.seed,
         )  # fmt: skip
+
+    def _learning_rate(self) -> Rate:
+        pretrain = self.config.pretrain
+        if pretrain.decay == "constant":
+            return pretrain.learning_rate
+        steps = sum(-(-file.count // pretrain.batch_size) for file in self.ckg.group("train"))
+        return linear_decay(pretrain.learning_rate, float(steps * pretrain.epochs))
 
     def _kernels(self) -> list[tf.Variable]:
         return [weight for layer in self.model.graph_layers for weight in layer.trainable_weights]
@@ -111,6 +119,7 @@ class Pretraining:
             batch, weights = padded_batch(triples, start, size)
             step_seed = tf.stack([seed[0], seed[1] ^ start])
             step = self.scheduler.strategy.run(self._step, args=(batch, weights, step_seed))
+            finite.require_good(step["bad"], start // size)
             sums = {name: sums[name] + tf.cast(step[name], tf.float64) for name in _STEP_SUMS}
         rows = tf.cast(rows, tf.float64)
         return {**sums, ROWS: rows, "spread": rows * tf.cast(self._spread(triples), tf.float64)}
@@ -122,17 +131,20 @@ class Pretraining:
         return watching.spread(self.model.encode(ids[: watching.SPREAD_ROWS], self._graph))
 
     def _step(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs, weights = self._inputs(batch, weights, seed)
-        graph = watching.CountedGraph(self._graph)
+        input_seed, graph_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        inputs, weights = self._inputs(batch, weights, input_seed)
+        graph = watching.CountedGraph(self._sampled(batch, graph_seed))
         with tf.GradientTape() as tape:
-            positive, negative = self.model(inputs, graph=graph)
+            positive, negative = self.model(inputs, graph=graph, training=True)
             total = tf.reduce_sum(self._loss(positive, negative) * weights)
             mean = total / tf.reduce_sum(weights)
         gradients = tape.gradient(mean, self.optimizer.trained)
         self.optimizer.apply(gradients)
         return {
-            "loss": tf.debugging.check_numerics(total, "the loss is not a number"),
-            "violations": tf.reduce_sum(self._violations(positive, negative) * weights),
+            "bad": finite.first_bad(total, self.optimizer.trained, gradients),
+            # A triple counts once, however many of its sides were asked for.
+            "loss": total / self._sides,
+            "violations": tf.reduce_sum(self._violations(positive, negative) * weights) / self._sides,
             STEPS: tf.constant(1.0),
             **watching.counted(gradients, graph),
         }
@@ -140,19 +152,35 @@ class Pretraining:
     def _inputs(self, batch: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor) -> tuple[dict, tf.Tensor]:
         """Cuts a batch into chunks of similar relations, so that a chunk's negatives fit its types.
 
-        Chunks change places at random, because a chunk's place decides which side it corrupts.
+        Chunks change places at random, because a chunk's place decides which side it corrupts if only one is.
         """
         pretrain = self.config.pretrain
         place_seed, negative_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         places = tf.argsort(tf.random.stateless_uniform([pretrain.chunks], place_seed))
         order = tf.gather(tf.reshape(tf.argsort(batch[:, 1]), [pretrain.chunks, -1]), places)
+        asks_tail = tf.range(pretrain.chunks) % 2 == 0
+        if pretrain.both_sides:
+            order = tf.tile(order, [2, 1])
+            asks_tail = tf.repeat([True, False], pretrain.chunks)
         head, relation, tail = tf.unstack(tf.gather(batch, order), axis=-1)
-        corrupts_tail = (tf.range(pretrain.chunks) % 2 == 0)[:, None]
         negatives = corrupt(
-            tf.where(corrupts_tail, tail, head), count=pretrain.negatives, type_ranges=self._type_ranges,
-            num_ids=self.id_map.num_ids, type_constrained=pretrain.type_constrained, seed=negative_seed,
+            tf.where(asks_tail[:, None], tail, head), count=pretrain.negatives, type_ranges=self._type_ranges,
+            num_ids=self.id_map.num_ids, type_constrained=pretrain.type_constrained,
+            degree_weighted=pretrain.degree_weighted, seed=negative_seed,
         )  # fmt: skip
-        return {"head": head, "relation": relation, "tail": tail, "negatives": negatives}, tf.gather(weights, order)
+        inputs = {"head": head, "relation": relation, "tail": tail, "negatives": negatives, "asks_tail": asks_tail}
+        return inputs, tf.gather(weights, order)
+
+    @property
+    def _sides(self) -> float:
+        return 2.0 if self.config.pretrain.both_sides else 1.0
+
+    def _sampled(self, batch: tf.Tensor, seed: tf.Tensor) -> Graph:
+        """The graph of one step: neighbours drawn anew, without the edges to predict."""
+        graph = SampledGraph(self._graph, self.config.encoder.neighbors, seed)
+        if not self.config.pretrain.hide_targets:
+            return graph
+        return HiddenEdges(graph, batch[:, 0], batch[:, 2], self.id_map.num_ids)
 
     def encode(self, ids: tf.Tensor) -> tf.Tensor:
         """GCN output of distinct ids, float [n, d]; called in a closure."""

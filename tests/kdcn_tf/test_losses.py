@@ -27,6 +27,13 @@ def test_self_adversarial_weights_prefer_near_negatives():
     assert float(got[0, 0]) == pytest.approx(1.2231, abs=1e-4)
 
 
+def test_softmax_loss():
+    # First positive, margin 0: scores -1, -1.5, -4: ln(1 + e^-0.5 + e^-3) = 0.5046. With margin 1 negatives
+    # count e times as much: ln(1 + e^0.5 + e^-2) = 1.0239.
+    assert float(losses.softmax_loss(POSITIVE, NEGATIVE, margin=0.0)[0, 0]) == pytest.approx(0.5046, abs=1e-4)
+    assert float(losses.softmax_loss(POSITIVE, NEGATIVE, margin=1.0)[0, 0]) == pytest.approx(1.0239, abs=1e-4)
+
+
 def test_equation_13():
     # p = sigmoid(0) = 0.5 and sigmoid(ln 3) = 0.75; y = 1, 0: -(ln 0.5 + ln 0.25) / 2 = (0.6931 + 1.3863) / 2.
     got = losses.log_loss(tf.constant([1.0, 0.0]), tf.constant([0.0, np.log(3.0)], tf.float32))
@@ -45,3 +52,5 @@ def test_violations():
     np.testing.assert_allclose(losses.violations("margin", margin=1.0)(POSITIVE, NEGATIVE), [[0.5, 1.0]])
     # Below a margin of 1.75 lies 1.5 alone.
     np.testing.assert_allclose(losses.violations("logistic", margin=1.75)(POSITIVE, NEGATIVE), [[0.5, 0.0]])
+    # Nearer than the positive: none of the first's, one of the second's.
+    np.testing.assert_allclose(losses.violations("softmax", margin=9.0)(POSITIVE, NEGATIVE), [[0.0, 0.5]])

@@ -18,20 +18,23 @@ class Path:
         return tf.gather(self.DEGREES, ids)
 
 
-def encoder(layers=1, **changes):
+def encoder(layers=1, relations=((0, 0), (1, 1)), **changes):
     arguments = {"num_ids": 4, "num_relations": 2, "dim": 2, "layers": layers, "activation": "identity",
                  "residual": False, "norm": 2, **changes}  # fmt: skip
     model = CkgEncoder(**arguments)
     model.entity_table.assign([[9, 9], [1, 0], [0, 2], [4, 0]])
-    model.relation_table.assign([[0, 0], [1, 1]])
+    model.relation_table.assign(relations)
     for layer in model.graph_layers:
         layer.kernel.assign(tf.eye(2))
     return model
 
 
-def inputs(head, relation, tail, negatives):
+def inputs(head, relation, tail, negatives, asks_tail):
     columns = {"head": head, "relation": relation, "tail": tail, "negatives": negatives}
-    return {key: tf.constant(value, tf.int64) for key, value in columns.items()}
+    return {
+        "asks_tail": tf.constant(asks_tail),
+        **{key: tf.constant(value, tf.int64) for key, value in columns.items()},
+    }
 
 
 def test_two_layers_reach_two_hops():
@@ -45,7 +48,9 @@ def test_distances_of_both_corrupted_sides():
     # TransE alone. Chunk 0 corrupts tails: (1, 1, 2): [1, 0] + [1, 1] - [0, 2] = [2, -1], distance sqrt 5;
     # negative tail 3: [2, 1] - [4, 0] = [-2, 1], sqrt 5. Chunk 1 corrupts heads: (3, 0, 1): [3, 0], 3;
     # negative head 2 with t - r = [1, 0]: [0, 2] - [1, 0], sqrt 5.
-    positive, negative = encoder(layers=0)(inputs([[1], [3]], [[1], [0]], [[2], [1]], [[3], [2]]), graph=Path())
+    positive, negative = encoder(layers=0)(
+        inputs([[1], [3]], [[1], [0]], [[2], [1]], [[3], [2]], [True, False]), graph=Path()
+    )
     np.testing.assert_allclose(positive, [[5**0.5], [3]], atol=1e-4)
     np.testing.assert_allclose(negative, [[[5**0.5]], [[5**0.5]]], atol=1e-4)
 
@@ -53,12 +58,40 @@ def test_distances_of_both_corrupted_sides():
 def test_gradients_are_rows_and_finite():
     model = encoder(layers=1, activation="sigmoid")
     with tf.GradientTape() as tape:
-        positive, negative = model(inputs([[1, 1]], [[1, 1]], [[2, 3]], [[3, 3]]), graph=Path())
+        positive, negative = model(inputs([[1, 1]], [[1, 1]], [[2, 3]], [[3, 1]], [True]), graph=Path())
         total = tf.reduce_sum(positive) - tf.reduce_sum(negative)
     gradient = tape.gradient(total, model.entity_table)
     assert isinstance(gradient, tf.IndexedSlices)
     assert len(set(gradient.indices.numpy())) == len(gradient.indices)
     assert np.all(np.isfinite(gradient.values))
+
+
+def test_squared_distances():
+    batch = inputs([[1], [3]], [[1], [0]], [[2], [1]], [[3], [2]], [True, False])
+    positive, negative = encoder(layers=0, squared=True)(batch, graph=Path())
+    np.testing.assert_allclose(positive, [[5], [9]], atol=1e-5)
+    np.testing.assert_allclose(negative, [[[5]], [[5]]], atol=1e-5)
+
+
+def test_reciprocal_relations_ask_for_heads():
+    # Relations 0 and 1 forwards, 2 and 3 backwards: the head of (?, 0, 1) is looked for at [1, 0] + [-3, 1] = [-2, 1].
+    model = encoder(layers=0, reciprocal=True, relations=[[0, 0], [1, 1], [-3, 1], [5, 5]])
+    given, relation = tf.constant([[1.0, 0.0], [1.0, 0.0]]), tf.constant([0, 1], tf.int64)
+    got = model.queries(given, relation, tf.constant([False, True]))
+    np.testing.assert_allclose(got, [[-2, 1], [2, 1]])
+
+
+def test_a_negative_that_is_the_answer_pulls_at_nothing():
+    positive, negative = encoder(layers=0)(inputs([[1]], [[1]], [[2]], [[2, 3]], [True]), graph=Path())
+    assert np.all(np.isfinite(positive))
+    np.testing.assert_allclose(negative, [[[1e9, 5**0.5]]], rtol=1e-5)
+
+
+def test_dropout_is_of_training_alone():
+    model, batch = encoder(layers=0, dropout=0.9), inputs([[1]], [[1]], [[2]], [[3]], [True])
+    assert float(model(batch, graph=Path())[0]) == pytest.approx(5**0.5, abs=1e-4)
+    found = {float(model(batch, graph=Path(), training=True)[0]) for _ in range(20)}
+    assert len(found) > 1
 
 
 @pytest.mark.parametrize("layers", [0, 1])

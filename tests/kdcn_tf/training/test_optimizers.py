@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.training.optimizers import Adam, RowAdagrad
+from kdcn_tf.training.optimizers import Adam, RowAdagrad, linear_decay
 
 
 def test_adam_equals_dense_adam_where_every_row_is_touched():
@@ -52,3 +52,14 @@ def test_row_adagrad_by_hand():
     optimizer.apply([tf.IndexedSlices(tf.constant([[3.0, 4.0]]), tf.constant([1]), [2, 2])])
     np.testing.assert_allclose(table, [[0.0, 0.0], [-0.4243, -0.5657]], atol=1e-4)
     assert optimizer.slots["accumulator"][0].shape == [2, 1]
+
+
+def test_the_rate_falls_in_a_line():
+    # Adam's first steps on a constant gradient are as long as the rate: steps 1 to 4 of 4 are 0.75, 0.5, 0.25 and 0.
+    weight = tf.Variable([10.0])
+    optimizer = Adam([weight], linear_decay(1.0, 4))
+    found = []
+    for _ in range(4):
+        optimizer.apply([tf.constant([2.0])])
+        found.append(float(weight[0]))
+    np.testing.assert_allclose(found, [9.25, 8.75, 8.5, 8.5], atol=1e-4)
