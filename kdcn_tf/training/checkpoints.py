@@ -9,6 +9,7 @@ from kdcn_tf import files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.data.failures import reason, translated
 from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.training.finite import require_weights
 from kdcn_tf.training.ledger import Ledger
 
 CHECKPOINTS, BEST, TENSORBOARD = "checkpoints", "best", "tensorboard"
@@ -26,6 +27,7 @@ class Checkpoints:
 
     def __init__(self, directory: str, ledger: Ledger, **trackables: tf.Module):
         self._checkpoint = tf.train.Checkpoint(ledger=ledger, **trackables)
+        self._trained = [v for trackable in trackables.values() for v in getattr(trackable, "trained", ())]
         self._directory = files.join(directory, CHECKPOINTS)
         self._manager = tf.train.CheckpointManager(self._checkpoint, self._directory, max_to_keep=2)
 
@@ -46,9 +48,11 @@ class Checkpoints:
         """Saves a checkpoint; of older ones the latest stays.
 
         Raises:
+            DataError: a trained weight isn't finite; nothing is saved.
             TryAgainError: the disk is full.
         """
         with translated(self._directory):
+            require_weights(self._trained, self._directory)
             self._manager.save()
 
 
