@@ -54,8 +54,9 @@ def violations(name: str, *, margin: float) -> TripleLoss:
     """The share of its negatives that each positive [..., b] has on the wrong side, for the loss of that name.
 
     For "margin" a negative is wrong if it is less than the margin farther than its positive, so that equation 3 still
-    pulls at it. For "softmax" it is wrong if it is nearer than its positive. For the losses that judge each triple alone, it is wrong if its own distance is below the margin,
-    so that it is taken for a true one (probability above one half).
+    pulls at it. For "softmax" it is wrong if it is nearer than its positive. For the losses that judge each triple
+    alone, it is wrong if its own distance is below the margin, so that it is taken for a true one (probability above
+    one half).
     """
     if name == "margin":
         return lambda p, n: tf.reduce_mean(tf.cast(n < p[..., None] + margin, tf.float32), axis=-1)

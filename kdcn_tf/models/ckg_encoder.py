@@ -8,7 +8,6 @@ from kdcn_tf.data.adjacency import Graph, padding_mask
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
-
 FAR = 1e9
 """Distance at which no loss pulls at a negative."""
 
