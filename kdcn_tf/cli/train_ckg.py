@@ -40,6 +40,7 @@ def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, ou
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
     from kdcn_tf.training.pretrain import Pretraining
+    from kdcn_tf.training.watching import step_bytes
 
     inputs = {manifest.CKG: ckg.fingerprint()}
     open_run(output, manifest.CKG_MODEL, config, inputs, overwrite)
@@ -61,6 +62,7 @@ def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, ou
         seed=config.pretrain.seed,
         unit="triples",
         checkpoint_every=config.pretrain.checkpoint_every,
+        step_bytes=lambda counts: step_bytes(counts, config, scheduler.num_servers),
         tensorboard=files.join(output, TENSORBOARD),
     )
     metrics = {split: run.evaluate(split) for split in ("valid", "test")}

@@ -1,5 +1,6 @@
 """Nearest entities by their exported vectors, through FAISS."""
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -33,6 +34,7 @@ def faiss() -> Any:
     Raises:
         UnavailableError: it isn't installed.
     """
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells which CPU features it tries
     try:
         import faiss as library
     except ImportError:

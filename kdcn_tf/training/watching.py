@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from kdcn_tf import costs
+from kdcn_tf.config import Config
 from kdcn_tf.data.adjacency import Graph
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,19 @@ def counted(gradients: Sequence[tf.Tensor | tf.IndexedSlices], graph: CountedGra
     sizes = [tf.size(g.indices, tf.int64) for g in gradients if isinstance(g, tf.IndexedSlices)]
     rows = tf.add_n(sizes) if sizes else tf.constant(0, tf.int64)
     return {TABLE_ROWS: rows, NEIGHBOR_ROWS: graph.neighbor_rows, DEGREE_ROWS: graph.degree_rows}
+
+
+def step_bytes(counts: Mapping[str, float], config: Config, servers: int) -> float:
+    """Bytes that an average step of pretraining moves between its worker and the servers, to and fro.
+
+    Args:
+        counts: `COUNTS` of an average step.
+        config: resolved configuration.
+        servers: parameter servers; without any nothing is moved.
+    """
+    if not servers:
+        return 0.0
+    return sum(costs.traffic(config, costs.Step(**counts), costs.Format(), costs.Measured(), servers))
 
 
 class CollapseWatch:

@@ -58,8 +58,8 @@ def test_it_learns_the_groups(trained):
 def test_the_history_says_how_entities_spread(trained):
     history = manifest.read(str(trained / "model"), manifest.CKG_MODEL).info["history"]
     assert all(0.5 < figures["spread"] < 2 for figures in history)
-    shares = [figures["violations"] for figures in history]
-    assert 0 < shares[-1] < shares[0] <= 1
+    assert all(0 < figures["violations"] < 1 for figures in history)
+    assert all(figures["bytes_per_step"] == 0 for figures in history)  # one process
     # 16 positives and 2 chunks of 8 negatives touch at most 48 entities, with 3 neighbours each, and 2 relations.
     assert 10 < history[-1]["table_rows_per_step"] <= 48 * 4 + 2
     assert list((trained / "model" / TENSORBOARD).glob("events.*"))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from rich.console import Console
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
+from kdcn_tf import config, costs
 from kdcn_tf.training import reporting, watching
 from kdcn_tf.training.reporting import Reporter
 
@@ -57,6 +58,17 @@ def test_figures_of_an_epoch():
     assert (figures["loss"], figures["table_rows_per_step"], figures["bytes_per_step"]) == (1.0, 20.0, 180.0)
     assert "rows" not in figures
     assert figures["triples_per_s"] > 0
+
+
+def test_bytes_of_a_step():
+    small = config.resolve(assignments=["encoder.dim=8", "kdcn.heads=2", "ckg.stored_neighbors=20"])
+    counts = {"table_rows": 100.0, "neighbor_rows": 10.0, "degree_rows": 90.0}
+    assert watching.step_bytes(counts, small, 0) == 0
+    moved = watching.step_bytes(counts, small, 1)
+    # Each way 100 rows and a kernel of 8 x 8 in float32; lists of 20 ids and degrees of 4 bytes; 8 bytes per id asked.
+    rows = 2 * (100 * 8 + 8 * 8) * 4 + (10 * 20 + 90) * 4 + (100 + 10) * 8
+    overhead = costs.Measured().bytes_per_call * costs.calls(small, 1)
+    assert moved == rows + overhead
 
 
 def report(console, folder=None, epochs=1, first=0):
