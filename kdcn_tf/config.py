@@ -158,6 +158,10 @@ class PretrainConfig(Section):
     decay: str = option(
         "constant", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
     )
+    wire: str = option(
+        "bfloat16", "type in which embedding rows and their gradients travel between workers and servers",
+        one_of("float32", "bfloat16"),
+    )  # fmt: skip
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
     eval_triples: int = option(2000, "held-out triples ranked at the most", at_least(1))
     eval_candidates: int = option(

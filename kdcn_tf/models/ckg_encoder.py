@@ -6,15 +6,11 @@ import tensorflow as tf
 
 from kdcn_tf.data.adjacency import Graph, padding_mask
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
+from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
 FAR = 1e9
 """Distance at which no loss pulls at a negative."""
-
-
-def gather_rows(table: tf.Variable, ids: tf.Tensor) -> tf.Tensor:
-    """Rows of a plain or sharded table; the gradient is `IndexedSlices` per shard."""
-    return tf.nn.embedding_lookup(table, ids)
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
@@ -35,6 +31,7 @@ class CkgEncoder(tf.keras.Model):
         squared: whether the distance is squared.
         reciprocal: whether heads are asked for by relation vectors of their own (Lacroix et al., 2018).
         dropout: share of each encoded vector's elements that training zeroes.
+        wire: type in which rows of a sharded entity table travel (`layers.lookup`).
         scale: initial values of both tables are uniform in [-scale, scale].
         seed: of the initial values.
     """
@@ -52,6 +49,7 @@ class CkgEncoder(tf.keras.Model):
         squared: bool = False,
         reciprocal: bool = False,
         dropout: float = 0.0,
+        wire: str = "float32",
         scale: float = 0.1,
         seed: int = 0,
         **kwargs,
@@ -59,10 +57,10 @@ class CkgEncoder(tf.keras.Model):
         super().__init__(**kwargs)
         self.num_ids, self.num_relations, self.dim = num_ids, num_relations, dim
         self._norm = {"norm": norm, "squared": squared}
-        self._reciprocal, self._dropout = reciprocal, dropout
+        self._reciprocal, self._dropout, self._wire = reciprocal, dropout, tf.as_dtype(wire)
         self._args = {
             "layers": layers, "activation": activation, "residual": residual, **self._norm,
-            "reciprocal": reciprocal, "dropout": dropout, "scale": scale, "seed": seed,
+            "reciprocal": reciprocal, "dropout": dropout, "wire": wire, "scale": scale, "seed": seed,
         }  # fmt: skip
         self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
         relations = num_relations * (2 if reciprocal else 1)
@@ -87,7 +85,7 @@ class CkgEncoder(tf.keras.Model):
         for _ in self.graph_layers:
             frontier, *hop = _widen(frontier, graph)
             hops.append(tuple(hop))
-        x = gather_rows(self.entity_table, frontier)
+        x = gather_rows(self.entity_table, frontier, self._wire)
         for layer, (own, around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
             x = layer((tf.gather(x, own), tf.gather(x, around), weights))
         return x

@@ -53,12 +53,14 @@ class Optimizer(tf.Module):
     Args:
         variables: trained variables, plain or sharded.
         learning_rate: constant, or a function of the number of steps made (float scalar).
+        wire: type in which rows of gradients travel to the servers; they are summed and applied as float32.
     """
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate):
+    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate, wire: str = "float32"):
         super().__init__(name=type(self).__name__.lower())
+        self._wire = tf.as_dtype(wire)
         self._learning_rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.slots = {name: [self._slot(v, name) for v in variables] for name in self.slot_names}
         self.iterations = tf.Variable(0, dtype=tf.int64, trainable=False, name="iterations")
@@ -84,6 +86,8 @@ class Optimizer(tf.Module):
             if gradient is None:
                 continue
             slots = {name: parts[index] for name, parts in flat.items()}
+            if isinstance(gradient, tf.IndexedSlices):
+                gradient = tf.IndexedSlices(tf.cast(gradient.values, self._wire), gradient.indices)
             with tf.device(variable.device):
                 if isinstance(gradient, tf.IndexedSlices):
                     self._update_rows(variable, slots, *_summed(gradient), step)
@@ -111,7 +115,7 @@ class Optimizer(tf.Module):
 def _summed(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
     """Distinct ids and the sum of the rows of each: squares are of the sum, as in the dense case."""
     ids, index = tf.unique(gradient.indices)
-    return ids, tf.math.unsorted_segment_sum(gradient.values, index, tf.size(ids))
+    return ids, tf.math.unsorted_segment_sum(tf.cast(gradient.values, tf.float32), index, tf.size(ids))
 
 
 class Adam(Optimizer):
@@ -122,15 +126,13 @@ class Adam(Optimizer):
 
     slot_names = ("m", "v")
 
-    def __init__(self, variables, learning_rate: Rate, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-7):
-        super().__init__(variables, learning_rate)
-        self._beta_1, self._beta_2, self._eps = beta_1, beta_2, eps
+    BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
     def _delta(self, gradient, old, step):
-        m = self._beta_1 * old["m"] + (1 - self._beta_1) * gradient
-        v = self._beta_2 * old["v"] + (1 - self._beta_2) * gradient * gradient
-        rate = self._learning_rate(step) * tf.sqrt(1 - self._beta_2**step) / (1 - self._beta_1**step)
-        return rate * m / (tf.sqrt(v) + self._eps), {"m": m, "v": v}
+        m = self.BETA_1 * old["m"] + (1 - self.BETA_1) * gradient
+        v = self.BETA_2 * old["v"] + (1 - self.BETA_2) * gradient * gradient
+        rate = self._learning_rate(step) * tf.sqrt(1 - self.BETA_2**step) / (1 - self.BETA_1**step)
+        return rate * m / (tf.sqrt(v) + self.EPSILON), {"m": m, "v": v}
 
 
 class RowAdagrad(Optimizer):
@@ -138,9 +140,7 @@ class RowAdagrad(Optimizer):
 
     slot_names = ("accumulator",)
 
-    def __init__(self, variables, learning_rate: Rate, eps: float = 1e-7):
-        super().__init__(variables, learning_rate)
-        self._eps = eps
+    EPSILON = 1e-7
 
     def _slot(self, variable, name: str):
         return make_slot(variable, name, columns=1 if len(variable.shape) == 2 else None)
@@ -150,7 +150,7 @@ class RowAdagrad(Optimizer):
         if len(gradient.shape) == 2:
             square = tf.reduce_mean(square, axis=1, keepdims=True)
         total = old["accumulator"] + square
-        return self._learning_rate(step) * gradient / (tf.sqrt(total) + self._eps), {"accumulator": total}
+        return self._learning_rate(step) * gradient / (tf.sqrt(total) + self.EPSILON), {"accumulator": total}
 
 
 def linear_decay(start: float, steps: float) -> Callable[[tf.Tensor], tf.Tensor]:

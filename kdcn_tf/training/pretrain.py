@@ -14,8 +14,9 @@ from kdcn_tf.data.failures import check_rows
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.errors import ConfigError
+from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.ckg_encoder import CkgEncoder, gather_rows
+from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training import finite, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.link_prediction import LinkPrediction
@@ -66,6 +67,7 @@ class Pretraining:
             self.optimizer = OPTIMIZERS[config.pretrain.optimizer](
                 [self.model.entity_table, self.model.relation_table, *self._kernels()],
                 self._learning_rate(),
+                wire=config.pretrain.wire if scheduler.num_servers else "float32",
             )
         self._graph = StoredGraph(self._adjacency)
         # Made here, not as decorators: a closure of a cluster holds this object's own variables.
@@ -80,7 +82,7 @@ class Pretraining:
             num_ids=self.id_map.num_ids, num_relations=len(self.id_map.relations), dim=encoder.dim,
             layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
             norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal, dropout=encoder.dropout,
-            scale=encoder.init_scale, seed=self.config.pretrain.seed,
+            wire=self.config.pretrain.wire, scale=encoder.init_scale, seed=self.config.pretrain.seed,
         )  # fmt: skip
 
     def _learning_rate(self) -> Rate:

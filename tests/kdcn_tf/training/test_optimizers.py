@@ -63,3 +63,11 @@ def test_the_rate_falls_in_a_line():
         optimizer.apply([tf.constant([2.0])])
         found.append(float(weight[0]))
     np.testing.assert_allclose(found, [9.25, 8.75, 8.5, 8.5], atol=1e-4)
+
+
+def test_gradients_that_travel_are_rounded_and_summed_in_full():
+    # bfloat16 rounds 1.00390625 = 1 + 2^-8 to 1; a row that occurs 3 times adds up to 3 exactly. Adagrad: 3 / 3.
+    table = tf.Variable(tf.zeros([2, 1]))
+    rows = tf.IndexedSlices(tf.constant([[1.00390625]] * 3), tf.constant([1, 1, 1]), [2, 1])
+    RowAdagrad([table], 1.0, wire="bfloat16").apply([rows])
+    np.testing.assert_allclose(table, [[0.0], [-1.0]], atol=1e-5)
