@@ -50,47 +50,51 @@ def calibrate(ckg_directory: str, epochs: int = 3) -> dict[str, Any]:
         `costs` as `kdcn plan --measured` reads them; `shapes` with what was measured of each, and what the fitted
         costs make of it.
     """
-    found = [
-        cluster_probe.measure(ckg_directory, workers=workers, servers=servers, assignments=settings, epochs=epochs)
-        for servers, workers, settings in SHAPES
-    ]
-    return {**fit(ckg_directory, found, epochs), "measured": found}
+    found = []
+    for servers, workers, settings in SHAPES:
+        seen = cluster_probe.measure(
+            ckg_directory, workers=workers, servers=servers, assignments=settings, epochs=epochs
+        )
+        print(json.dumps({"servers": servers, "workers": workers, "settings": settings, **seen}), file=sys.stderr)
+        found.append(seen)
+    shapes = [(ckg_directory, *shape, seen) for shape, seen in zip(SHAPES, found, strict=True)]
+    return {**fit(shapes), "measured": found}
 
 
-def fit(ckg_directory: str, found: Sequence[Mapping[str, Any]], epochs: int) -> dict[str, Any]:
-    """`costs` that fit what was measured of each of `SHAPES`, and the relative errors that they leave."""
-    ckg = manifest.read(ckg_directory, manifest.CKG)
+def fit(shapes: Sequence[tuple[str, int, int, Sequence[str], Mapping[str, Any]]]) -> dict[str, Any]:
+    """`costs` that fit clusters, and the relative errors that they leave.
+
+    Args:
+        shapes: CKG directory, servers, workers, settings, and what `cluster_probe.measure` said.
+    """
     free = costs.Measured(**dict.fromkeys(asdict(costs.Measured()), 0.0))
-    worker, server, memory, wire = [], [], [], []
-    for (servers, workers, settings), seen in zip(SHAPES, found, strict=True):
-        config = cluster_probe.settings_of(ckg_directory, settings, epochs)
-        step = footprint.counted_step(ckg_directory, ckg, config, servers)
-        calls = costs.calls(config, servers)
-        moved = seen["bytes_per_step"]
-        machines = planning.Machines(servers, workers)
-        bare = planning.plan(config, footprint.graph_of(ckg, config), machines, step=step, measured=free)
+    worker, server, memory, left = [], [], [], []
+    for directory, servers, workers, settings, seen in shapes:
+        ckg = manifest.read(directory, manifest.CKG)
+        config = cluster_probe.settings_of(directory, settings, 2)
+        step = footprint.counted_step(directory, ckg, config, servers)
+        calls, moved = costs.calls(config, servers), seen["bytes_per_step"]
+        machines, form = planning.Machines(servers, workers), costs.Format()
+        tables = planning.server_memory(config, footprint.graph_of(ckg, config), machines, moved, free, form)
+        rows = sum(costs.traffic(config, step, form, free, servers))
         worker.append(([1.0, calls, moved, costs.multiplications(config, step)], seen["worker_cpu_s_per_step"]))
         server.append(([calls, moved], seen["ps_cpu_s_per_step"]))
-        memory.append(([1.0, workers * moved / servers], seen["peak_bytes"]["ps"] - bare.server_bytes))
-        wire.append(([calls], max(1.0, moved - bare.bytes_per_step)))
-    process, buffers = fitted(*zip(*memory, strict=True))
-    of_step, of_call, of_byte, of_product = fitted(*zip(*worker, strict=True))
-    served_call, served_byte = fitted(*zip(*server, strict=True))
-    overhead = float(np.median([left / row[0] for row, left in wire]))
+        memory.append(([1.0, workers * moved / servers], seen["peak_bytes"]["ps"] - sum(tables.values())))
+        left.append((moved - rows) / calls)
+    fits = {name: fitted(*zip(*pairs, strict=True)) for name, pairs in
+            (("worker", worker), ("server", server), ("memory", memory))}  # fmt: skip
     best = costs.Measured(
-        process_bytes=process, buffers_per_step=buffers, bytes_per_call=overhead,
-        worker_s_per_step=of_step, worker_s_per_call=of_call, worker_s_per_byte=of_byte,
-        worker_s_per_multiplication=of_product, server_s_per_call=served_call, server_s_per_byte=served_byte,
+        **dict(zip(("process_bytes", "buffers_per_step"), fits["memory"], strict=True)),
+        bytes_per_call=max(0.0, float(np.median(left))),
+        **dict(zip(("worker_s_per_step", "worker_s_per_call", "worker_s_per_byte", "worker_s_per_multiplication"),
+                   fits["worker"], strict=True)),
+        **dict(zip(("server_s_per_call", "server_s_per_byte"), fits["server"], strict=True)),
     )  # fmt: skip
     errors = {
-        name: [float(np.dot(row, x) / real - 1.0) for row, real in pairs]
-        for name, pairs, x in (
-            ("worker", worker, (of_step, of_call, of_byte, of_product)),
-            ("server", server, (served_call, served_byte)),
-            ("memory", memory, (process, buffers)),
-        )
+        name: [float(np.dot(row, fits[name]) / real - 1.0) for row, real in pairs]
+        for name, pairs in (("worker", worker), ("server", server), ("memory", memory))
     }
-    return {"costs": asdict(best), "errors": errors}
+    return {"costs": asdict(best), "errors": errors, "bytes_left_per_call": left}
 
 
 def _flags() -> flags.FlagValues:

@@ -43,8 +43,8 @@ class Format:
 class Measured:
     """Costs that are measured, each on a core of an "Intel Xeon" with TensorFlow 2.16.2.
 
-    All by `python benchmarks/cluster_probe.py --calibrate --ckg=CKG` on FB15k-237, which fits them to several
-    configurations and prints them in the form that `kdcn plan --measured=FILE` reads.
+    All by `python benchmarks/plan_costs.py --ckg=CKG` on FB15k-237, which fits them to several
+    clusters and prints them in the form that `kdcn plan --measured=FILE` reads.
     """
 
     process_bytes: float = 560e6
@@ -127,15 +127,23 @@ def expected_step(config: Config, graph: Graph) -> Step:
     entity's neighbours are as many as a Poisson law around the mean degree gives, up to `encoder.neighbors`.
     """
     pretrain, encoder = config.pretrain, config.encoder
-    negatives = pretrain.chunks * pretrain.negatives
-    asked = _united(graph, 2.0 * pretrain.batch_size, negatives)
-    hops = [asked]
+    negatives = sides(config) * pretrain.chunks * pretrain.negatives
     drawn = 2.0 * pretrain.batch_size
+    hops = [_united(graph, drawn, negatives)]
     for _ in range(encoder.layers):
         drawn += hops[-1] * _kept_neighbors(graph, encoder.neighbors)
         hops.append(_united(graph, drawn, negatives))
-    relations = distinct(pretrain.batch_size, graph.relations)
+    relations = distinct(sides(config) * pretrain.batch_size, relation_rows(config, graph))
     return Step(hops[-1] + relations, neighbor_rows=sum(hops[:-1]), degree_rows=sum(hops[1:]))
+
+
+def sides(config: Config) -> int:
+    """How often a triple is scored in a step: with other tails or other heads, or with both."""
+    return 2 if config.pretrain.both_sides else 1
+
+
+def relation_rows(config: Config, graph: Graph) -> int:
+    return graph.relations * (2 if config.encoder.reciprocal else 1)
 
 
 def _united(graph: Graph, skewed: float, uniform: float) -> float:
@@ -159,7 +167,7 @@ def multiplications(config: Config, step: Step) -> float:
     """Of a step, forwards and (twice as many) backwards: aggregation, kernels, scores."""
     encoder, pretrain = config.encoder, config.pretrain
     layers = step.neighbor_rows * encoder.dim * (encoder.neighbors + encoder.dim)
-    return 3.0 * (layers + pretrain.batch_size * pretrain.negatives * encoder.dim)
+    return 3.0 * (layers + sides(config) * pretrain.batch_size * pretrain.negatives * encoder.dim)
 
 
 def traffic(config: Config, step: Step, form: Format, measured: Measured, servers: int) -> tuple[float, float]:

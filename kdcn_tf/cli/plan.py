@@ -3,7 +3,7 @@
 The graph is given by its sizes, or by a CKG dataset (--ckg), whose own batches are then counted. Known by sizes
 alone, a graph is taken to be evenly connected (--skew=0), which has the most rows per step: real graphs need fewer
 bytes. Sizes may be written as 600e6. What only a measurement tells comes from `kdcn_tf.costs.Measured`, or from
---measured, the JSON of `benchmarks/cluster_probe.py --calibrate`: its object "costs" has the names of that class.
+--measured, the JSON of `benchmarks/plan_costs.py`: its object "costs" has the names of that class.
 """
 
 import dataclasses

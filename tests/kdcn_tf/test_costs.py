@@ -67,6 +67,17 @@ def test_two_layers_widen_twice():
     assert step.table_rows == pytest.approx(third + 1, rel=1e-6)
 
 
+def test_both_sides_double_the_negatives_and_reciprocal_relations_the_rows():
+    shape = ("encoder.layers=0", "pretrain.batch_size=10", "pretrain.chunks=2", "pretrain.negatives=5")
+    graph = Graph(10**12, 10**12, 10**9)
+    plain, both = (
+        costs.expected_step(settings(*shape, *more), graph).table_rows
+        for more in ((), ("pretrain.both_sides=true", "encoder.reciprocal=true"))
+    )
+    assert plain == pytest.approx(20 + 10 + 10, rel=1e-6)
+    assert both == pytest.approx(20 + 20 + 20, rel=1e-6)
+
+
 def test_traffic_by_hand():
     # 10 entities asked for, 40 with their neighbours, 4 relations; d = 2, one kernel 2 x 2, lists of 5.
     shape = settings("encoder.dim=2", "encoder.neighbors=3", "ckg.stored_neighbors=5")
