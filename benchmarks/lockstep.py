@@ -50,12 +50,12 @@ class Program:
     failure: str | None = None
 
     def start(self) -> None:
-        """Starts it in a session of its own; it warms up at once."""
+        """Starts it in a session and a folder of its own (its log's); it warms up at once."""
         with self.log.open("w") as errors:
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                 env={**{k: v for k, v in os.environ.items() if k != "TF_CONFIG"}, **self.env},
-                start_new_session=True,
+                cwd=self.log.parent, start_new_session=True,
             )  # fmt: skip
         self._lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -144,13 +144,14 @@ class Program:
 
     def report(self) -> dict[str, Any]:
         rates = sorted(s["triples"] / s["seconds"] for s in self.slices)
+        triples, cpu_s = sum(s["triples"] for s in self.slices), sum(s["cpu_s"] for s in self.slices)
         return {
             "triples_per_s": self.rate,
             "slowest_slice": rates[0],
             "fastest_slice": rates[-1],
             "training_seconds": self.seconds,
-            "triples": sum(s["triples"] for s in self.slices),
-            "triples_per_cpu_s": sum(s["triples"] for s in self.slices) / sum(s["cpu_s"] for s in self.slices),
+            "triples": triples,
+            "triples_per_cpu_s": triples / cpu_s if cpu_s else None,
             "peak_bytes": self.peak_bytes,
         }
 

@@ -9,13 +9,14 @@ their own that are used again; that time is printed apart. Ends with code 1 if a
 even where a bar is missed: it is a report.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,17 @@ def show(run: Run) -> None:
         print(f"FAILED {failure}")
 
 
+@contextlib.contextmanager
+def pinned(cores: int) -> Iterator[None]:
+    """Keeps this process, and what it starts, on the first so many cores that it may use."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def _flags() -> flags.FlagValues:
     values = command.new_flags(with_config=False)
     flags.DEFINE_string("data", None, f"folder that holds {GRAPH}", flag_values=values)
@@ -262,11 +274,10 @@ def _call(values: flags.FlagValues, _: list[str]) -> int:
         raise ConfigError(f"--data: {run.data / GRAPH}: no such folder")
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(parents=True)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: programs.THREADS])
     machine, began = reporting.machine(), time.monotonic()
-    parts: tuple[Callable[[Run], None], ...] = (compare, sizes, transe_d400, plan)
-    for part in parts:
-        part(run)
+    with pinned(programs.THREADS):
+        for part in (compare, sizes, transe_d400, plan):
+            part(run)
     if not run.failures:  # else its logs say why
         shutil.rmtree(run.scratch)
     seconds = {"run": time.monotonic() - began - run.install_s, "installation": run.install_s}
@@ -281,5 +292,9 @@ def _call(values: flags.FlagValues, _: list[str]) -> int:
     return 1 if run.failures else 0
 
 
+def main(argv: Sequence[str]) -> None:
+    command.run("pretrain", __doc__ or "", _flags(), _call, argv)
+
+
 if __name__ == "__main__":
-    command.run("pretrain", __doc__ or "", _flags(), _call, sys.argv[1:])
+    main(sys.argv[1:])
