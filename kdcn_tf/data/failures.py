@@ -38,6 +38,9 @@ def translated(where: str) -> Iterator[None]:
     except tf.errors.OpError as error:
         kind = next(kind for kind, errors in _KINDS if isinstance(error, errors))
         raise kind(f"{where}: {reason(error.message)}") from error
+    except UnicodeDecodeError as error:
+        # TensorFlow quotes a record that it can't parse, and then can't read its own message.
+        raise DataError(f"{where}: {reason(error.object.decode(errors='backslashreplace'))}") from error
 
 
 def reason(message: str) -> str:

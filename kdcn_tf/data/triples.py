@@ -23,8 +23,9 @@ def read_triples(file: tf.Tensor, num_ids: int, num_relations: int) -> tf.Tensor
         int64 [n, 3], columns head, relation, tail.
 
     Raises:
-        tf.errors.DataLossError: the file is truncated or corrupt.
-        tf.errors.InvalidArgumentError: an id is out of range; the message names the file.
+        tf.errors.DataLossError: the file is truncated or corrupt; the message names the byte offset of the record.
+        tf.errors.InvalidArgumentError: an id is out of range, or a block's lists differ in length; the message
+            names the file.
     """
     spec = {
         key: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
@@ -32,12 +33,11 @@ def read_triples(file: tf.Tensor, num_ids: int, num_relations: int) -> tf.Tensor
     }
     blocks = tf.data.TFRecordDataset(file).batch(_BLOCKS_PER_READ).get_single_element()
     parsed = tf.io.parse_example(blocks, spec)
-    head, relation, tail = (parsed[k].flat_values for k in (records.HEAD, records.RELATION, records.TAIL))
+    columns = [parsed[key] for key in (records.HEAD, records.RELATION, records.TAIL)]
+    head, relation, tail = (column.flat_values for column in columns)
+    ends = tf.stack([column.row_splits for column in columns])
     checks = [
-        tf.debugging.Assert(
-            tf.reduce_all(tf.shape(head) == tf.shape(tail)) & tf.reduce_all(tf.shape(head) == tf.shape(relation)),
-            [file, "head, relation and tail differ in length"],
-        ),
+        tf.debugging.Assert(tf.reduce_all(ends == ends[:1]), [file, "head, relation and tail differ in length"]),
         _in_range(head, 1, num_ids, file, "head"),
         _in_range(tail, 1, num_ids, file, "tail"),
         _in_range(relation, 0, num_relations, file, "relation"),

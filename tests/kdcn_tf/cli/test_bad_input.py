@@ -101,6 +101,12 @@ def labelled(value: float) -> bytes:
     [
         (rewritten("valid", lambda data: data[:-9]), 65, "valid-0.tfrecord: truncated record at 0"),
         (rewritten("train", lambda data: data[:-1] + b"?"), 65, "train-0.tfrecord: corrupted record at"),
+        (rewritten("train", lambda _: tfrecord([b"\xff"])), 65, "train-0.tfrecord: Could not parse example input"),
+        (
+            rewritten("train", lambda _: tfrecord([records.encode({"head": [1], "relation": [0], "tail": [99]})])),
+            65,
+            "train-0.tfrecord: assertion failed: [train-0.tfrecord] [tail id outside [1, 81):] [99]",
+        ),
         (rewritten("adjacency", lambda _: b""), 65, "adjacency.tfrecord: Dataset was empty."),
         (rewritten("train", lambda _: labelled(1.0)), 65, "train-0.tfrecord: 0 rows, but the manifest says"),
         (rewritten("test", lambda data: data + b"x", agrees=False), 65, "test-0.tfrecord: "),
@@ -189,6 +195,18 @@ def test_wrong_input_of_other_commands(error, command, dataset, change, code, me
 def test_build_ckg_on_wrong_input(error, flags, change, code, message):
     found = error("build-ckg --raw={} --set=time.train_end=50" + flags, "shop/raw", change)
     assert (found[0], found[1][: len(message)]) == (code, message)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "message"),
+    [(32, "graph/train-0.tfrecord: assertion failed: [step 1: loss is not finite]"),
+     # One step only: its loss is that of the initial weights, and its update is the last.
+     (4096, "out/checkpoints: not saved: weights of entities aren't finite")],
+)  # fmt: skip
+def test_numbers_that_went_wrong_are_not_saved(made, tmp_path, capsys, batch_size, message):
+    assert train(made, tmp_path / "out", "pretrain.learning_rate=3e38", f"pretrain.batch_size={batch_size}") == 65
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("ckpt*"))
 
 
 @pytest.fixture

@@ -33,6 +33,16 @@ def test_one_line_of_a_message_tells_the_reason(tmp_path, wrap):
     assert str(error.value) == f"{path}: truncated record at 0' failed with Read less bytes than requested"
 
 
+def test_a_record_that_is_no_example(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "a")) as writer:
+        writer.write(b"\xff\xff")
+    with pytest.raises(DataError, match=r"^a: Could not parse example input, value: '\\xff\\xff'"), translated("a"):
+        tf.io.parse_example(
+            tf.data.TFRecordDataset(str(tmp_path / "a")).batch(9).get_single_element(),
+            {"x": tf.io.RaggedFeature(tf.int64)},
+        )
+
+
 def test_messages_of_several_errors():
     text = (
         "Graph execution error:\n\n2 root error(s) found.\n  (0) INVALID_ARGUMENT:  no label\n\t [[{{node a}}]]\n  (1)"

@@ -3,7 +3,9 @@ import pytest
 import tensorflow as tf
 from support.ckg_data import write_blocks
 
+from kdcn_tf import records
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
+from pipelines.writing import tfrecord
 
 TRIPLES = [(1, 0, 2), (2, 1, 3), (3, 0, 1), (4, 1, 4), (2, 0, 2)]
 
@@ -28,6 +30,27 @@ def test_a_truncated_file_is_an_error(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(tf.errors.DataLossError):
         read_triples(tf.constant(str(path)), 5, 2)
+
+
+def test_a_corrupt_record_is_found_where_it_is(tmp_path):
+    path = tmp_path / "bad.tfrecord"
+    write_blocks(path, TRIPLES, block_size=1)
+    data = bytearray(path.read_bytes())
+    start = 2 * len(data) // 5  # five records of one size
+    data[start + 20] ^= 1
+    path.write_bytes(data)
+    # 12 bytes of length and checksum stand before the data.
+    with pytest.raises(tf.errors.DataLossError, match=rf"corrupted record at {start + 12}\b"):
+        read_triples(tf.constant(str(path)), 5, 2)
+
+
+@pytest.mark.parametrize("lengths", [[(2, 1, 1)], [(2, 1, 2), (1, 2, 1)]], ids=["total", "block"])
+def test_lists_of_different_lengths_are_refused(tmp_path, lengths):
+    """Also where a later block makes up for what one lacks: triples would mix."""
+    blocks = [{k: [1] * n for k, n in zip(("head", "relation", "tail"), block, strict=True)} for block in lengths]
+    (tmp_path / "f").write_bytes(tfrecord(map(records.encode, blocks)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="head, relation and tail differ in length"):
+        read_triples(tf.constant(str(tmp_path / "f")), 5, 2)
 
 
 def test_shuffle_is_a_permutation_that_the_seed_decides():
