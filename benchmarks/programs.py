@@ -34,8 +34,11 @@ DIFFERENCES = {
 
 SETTINGS: dict[str, Any] = {
     "encoder.dim": COMMON["dim"], "encoder.layers": 1, "encoder.neighbors": 10, "encoder.activation": "identity",
-    "encoder.residual": "true", "encoder.norm": 2, "pretrain.batch_size": COMMON["batch_size"],
-    "pretrain.negatives": COMMON["negatives"], "pretrain.chunks": 8, "pretrain.type_constrained": 0.0,
+    "encoder.residual": "true", "encoder.norm": 2, "encoder.squared": "false", "encoder.reciprocal": "false",
+    "encoder.dropout": 0.0, "encoder.init_scale": 0.75, "pretrain.batch_size": COMMON["batch_size"],
+    "pretrain.negatives": COMMON["negatives"], "pretrain.chunks": 8, "pretrain.both_sides": "false",
+    "pretrain.type_constrained": 0.0, "pretrain.degree_weighted": 0.0, "pretrain.hide_targets": "true",
+    "pretrain.l2": 0.0, "pretrain.decay": "constant", "pretrain.wire": "bfloat16",
     "pretrain.loss": "self_adversarial", "pretrain.margin": 9.0, "pretrain.temperature": 1.0,
     "pretrain.optimizer": "adam", "pretrain.learning_rate": 0.01, "pretrain.seed": COMMON["seed"],
 }  # fmt: skip

@@ -37,8 +37,8 @@ def write(output: str, *, entities: int, stored: int = 10, seed: int = 1) -> man
     rows += graphs._write_keys(output, [f"e{number:08}" for number in range(entities)])
     rows += _adjacency(output, rng, places, stored)
     groups: dict[str, tuple[manifest.DataFile, ...]] = {}
-    for group, *described in rows:
-        groups[group] = (*groups.get(group, ()), manifest.DataFile(*described))
+    for group, name, size, digest, count, first in rows:
+        groups[group] = (*groups.get(group, ()), manifest.DataFile(name, size, digest, count, first))
     keys = {name: parts for name, parts in groups.items() if name.startswith("entities/")}
     made = manifest.Manifest(
         kind=manifest.CKG,
