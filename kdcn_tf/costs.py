@@ -21,6 +21,9 @@ MAX_TRANSFER = 2**31 - 1
 SLOT_COLUMNS: dict[str, Callable[[int], int]] = {"adam": lambda dim: 2 * dim, "adagrad": lambda dim: 1}
 """Optimizer -> floats of state per table row of `dim` columns."""
 
+WIRE = {"float32": 4, "bfloat16": 2}
+"""`pretrain.wire` -> bytes of a number of a table row, or of its gradient, that travels."""
+
 
 @dataclass(frozen=True)
 class Format:
@@ -30,8 +33,7 @@ class Format:
     slot_stored: int = 4
     neighbor_stored: int = 4
     degree_stored: int = 4
-    weight_pulled: int = 4
-    gradient_pushed: int = 4
+    kernel_sent: int = 4
     neighbor_pulled: int = 4
     degree_pulled: int = 4
     id_sent: int = 8
@@ -41,21 +43,34 @@ class Format:
 
 @dataclass(frozen=True)
 class Measured:
-    """Costs that are measured, each on a core of an "Intel Xeon" with TensorFlow 2.16.2.
+    """Costs that only a measurement tells; CPU seconds are of one core.
 
-    All by `python benchmarks/plan_costs.py --ckg=CKG` on FB15k-237, which fits them to several
-    clusters and prints them in the form that `kdcn plan --measured=FILE` reads.
+    The defaults come from `python benchmarks/cluster_probe.py --ckg=CKG --epochs=2`, with TensorFlow 2.16.2, 2 servers
+    and 2 workers on 2 busy cores of an AMD EPYC, on FB15k-237, a graph of 20,000 entities and one of 2 million. These
+    don't tell the cost of a call from that of a step, nor a multiplication's: `python benchmarks/plan_costs.py`
+    measures clusters that do, and prints what `kdcn plan --measured=FILE` reads.
+
+    Attributes:
+        process_bytes: of a server without tables.
+        buffers_per_step: bytes of a server for every byte of a worker's step that is for it.
+        bytes_per_call: beside the tensor.
+        worker_s_per_step: of a worker.
+        worker_s_per_call: of a worker, for a tensor that it sends or receives.
+        worker_s_per_byte: of a worker.
+        worker_s_per_multiplication: of a worker, with all that goes along.
+        server_s_per_call: of a server.
+        server_s_per_byte: of a server.
     """
 
-    process_bytes: float = 560e6
-    buffers_per_step: float = 3.0
-    worker_s_per_step: float = 4e-3
-    worker_s_per_call: float = 1e-4
-    worker_s_per_byte: float = 2e-9
-    worker_s_per_multiplication: float = 2e-10
-    server_s_per_call: float = 2e-3
-    server_s_per_byte: float = 2e-9
-    bytes_per_call: float = 1500.0
+    process_bytes: float = 600e6
+    buffers_per_step: float = 2.0
+    bytes_per_call: float = 500.0
+    worker_s_per_step: float = 9e-3
+    worker_s_per_call: float = 7e-4
+    worker_s_per_byte: float = 1.1e-9
+    worker_s_per_multiplication: float = 1e-10
+    server_s_per_call: float = 9e-4
+    server_s_per_byte: float = 1.3e-9
 
 
 @dataclass(frozen=True)
@@ -174,12 +189,13 @@ def traffic(config: Config, step: Step, form: Format, measured: Measured, server
     """Bytes that a step pulls from all servers and pushes to them, with what the calls themselves cost."""
     encoder = config.encoder
     list_bytes = form.neighbor_pulled * (config.ckg.stored_neighbors if form.whole_lists else encoder.neighbors)
-    floats = step.table_rows * encoder.dim + encoder.layers * encoder.dim**2
+    rows = step.table_rows * encoder.dim * WIRE[config.pretrain.wire]
+    tables = rows + encoder.layers * encoder.dim**2 * form.kernel_sent
     pulled = step.neighbor_rows * list_bytes + step.degree_rows * form.degree_pulled
     # Degrees and rows are asked for by the same ids, which travel once.
     pushed = (step.neighbor_rows + step.table_rows) * form.id_sent
     overhead = measured.bytes_per_call * calls(config, servers) / 2
-    return pulled + floats * form.weight_pulled + overhead, pushed + floats * form.gradient_pushed + overhead
+    return pulled + tables + overhead, pushed + tables + overhead
 
 
 def calls(config: Config, servers: int) -> int:

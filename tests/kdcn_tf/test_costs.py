@@ -80,15 +80,18 @@ def test_both_sides_double_the_negatives_and_reciprocal_relations_the_rows():
 
 def test_traffic_by_hand():
     # 10 entities asked for, 40 with their neighbours, 4 relations; d = 2, one kernel 2 x 2, lists of 5.
-    shape = settings("encoder.dim=2", "encoder.neighbors=3", "ckg.stored_neighbors=5")
+    shape = settings("encoder.dim=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.wire=float32")
     step = Step(table_rows=44.0, neighbor_rows=10.0, degree_rows=40.0)
     floats = 44 * 2 + 4
     assert costs.traffic(shape, step, Format(whole_lists=True), FREE, 2) == (
         10 * 5 * 4 + 40 * 4 + floats * 4,
         (10 + 44) * 8 + floats * 4,
     )
-    halved = Format(weight_pulled=2, gradient_pushed=2, whole_lists=False)
-    assert costs.traffic(shape, step, halved, FREE, 2)[0] == 10 * 3 * 4 + 40 * 4 + floats * 2
+    halved = settings("encoder.dim=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.wire=bfloat16")
+    assert costs.traffic(halved, step, Format(whole_lists=False), FREE, 2) == (
+        10 * 3 * 4 + 40 * 4 + 44 * 2 * 2 + 4 * 4,
+        (10 + 44) * 8 + 44 * 2 * 2 + 4 * 4,
+    )
 
 
 def test_every_call_to_every_server_costs():
