@@ -24,6 +24,10 @@ START_S, SLICE_S = 600.0, 300.0
 """Seconds after which a program that says nothing has failed: when it starts, and in a slice."""
 
 
+NOT_INHERITED = ("TF_CONFIG", "TF_USE_LEGACY_KERAS", "PYTHONPATH")
+"""Variables of this process and of kdcn_tf that would change another program."""
+
+
 class MeasurementError(Exception):
     """A program did not do what was to be measured."""
 
@@ -54,7 +58,7 @@ class Program:
         with self.log.open("w") as errors:
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-                env={**{k: v for k, v in os.environ.items() if k != "TF_CONFIG"}, **self.env},
+                env={**{k: v for k, v in os.environ.items() if k not in NOT_INHERITED}, **self.env},
                 cwd=self.log.parent, start_new_session=True,
             )  # fmt: skip
         self._lines: queue.Queue[str | None] = queue.Queue()
