@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 import tensorflow as tf
 
 from kdcn_tf.errors import DataError
-
-Gradient = tf.Tensor | tf.IndexedSlices | None
+from kdcn_tf.training.optimizers import Gradient
 
 
 def first_bad(loss: tf.Tensor, variables: Sequence[tf.Variable], gradients: Sequence[Gradient]) -> tf.Tensor:
