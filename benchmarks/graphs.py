@@ -26,7 +26,12 @@ _SIGN = np.uint64(1 << 63)
 
 
 def write_ckg(
-    folder: str, output: str, *, triples_per_file: int = 20_000, stored_neighbors: int = 20
+    folder: str,
+    output: str,
+    *,
+    triples_per_file: int = 20_000,
+    stored_neighbors: int = 20,
+    random_neighbors: bool = False,
 ) -> manifest.Manifest:
     """Writes the CKG dataset of a benchmark folder; every triple stays in its official split.
 
@@ -38,6 +43,8 @@ def write_ckg(
         output: fresh directory.
         triples_per_file: triples of a file, on average.
         stored_neighbors: neighbours kept per entity (K).
+        random_neighbors: give every entity as many neighbours as it has, but random ones: what a graph without
+            structure is worth to a GCN.
 
     Raises:
         DataError: a file is missing or a line isn't a triple.
@@ -54,7 +61,11 @@ def write_ckg(
         order = np.array([keys.stable_hash("\t".join(row)) for row in part], np.int64)
         found = np.array([(ids[h], relation_ids[r], ids[t]) for h, r, t in part], np.int64).reshape(-1, 3)
         splits[split] = (order.view(np.uint64) ^ _SIGN, found)
-    return _write(output, splits, names, relations, triples_per_file, stored_neighbors)
+    around = splits[triples.TRAIN][1]
+    if random_neighbors:
+        tails = np.random.default_rng(0).permutation(around[:, 2])
+        around = np.stack([around[:, 0], around[:, 1], tails], axis=1)
+    return _write(output, splits, around, names, relations, triples_per_file, stored_neighbors)
 
 
 def random_ckg(
@@ -94,7 +105,8 @@ def random_ckg(
     width = len(str(entities))
     names = [f"e{number:0{width}}" for number in range(1, entities + 1)]
     relation_names = [f"r{number}" for number in range(relations)]
-    return _write(output, splits, names, relation_names, triples_per_file, stored_neighbors)
+    around = splits[SPLITS[0]][1]
+    return _write(output, splits, around, names, relation_names, triples_per_file, stored_neighbors)
 
 
 def _read_split(folder: str, split: str) -> list[tuple[str, str, str]]:
@@ -110,19 +122,20 @@ def _read_split(folder: str, split: str) -> list[tuple[str, str, str]]:
 def _write(
     output: str,
     splits: dict[str, tuple[np.ndarray, np.ndarray]],
+    around: np.ndarray,
     names: Sequence[str],
     relations: Sequence[str],
     triples_per_file: int,
     stored: int,
 ) -> manifest.Manifest:
-    """Writes ordered triples (uint64 [n], int64 [n, 3]), keys and adjacency, then the manifest."""
+    """Writes ordered triples (uint64 [n], int64 [n, 3]), keys and the adjacency of `around`, then the manifest."""
     manifest.prepare_output(output, manifest.CKG)
     written = [row for split, part in splits.items() for row in _write_triples(output, split, *part, triples_per_file)]
     written += _write_keys(output, names)
-    written += _write_adjacency(output, splits[triples.TRAIN][1], len(names), stored)
+    written += _write_adjacency(output, around, len(names), stored)
     groups: dict[str, tuple[manifest.DataFile, ...]] = dict.fromkeys(SPLITS, ())
-    for group, *described in written:
-        groups[group] = (*groups.get(group, ()), manifest.DataFile(*described))
+    for group, name, size, digest, count, first in written:
+        groups[group] = (*groups.get(group, ()), manifest.DataFile(name, size, digest, count, first))
     by_type = {name: parts for name, parts in groups.items() if name.startswith("entities/")}
     made = manifest.Manifest(
         kind=manifest.CKG,

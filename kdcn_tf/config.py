@@ -115,6 +115,9 @@ class EncoderConfig(Section):
     norm: int = option(2, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
     squared: bool = option(False, "square the distance, for norm 2; not in the paper")
     reciprocal: bool = option(False, "ask for heads by relation vectors of their own; not in the paper")
+    relation_scale: bool = option(
+        False, "scale the given entity by a vector of its relation before it is moved; not in the paper"
+    )
     dropout: float = option(
         0.0, "share of each encoded vector's elements zeroed in training; not in the paper", fraction
     )
@@ -126,6 +129,8 @@ class EncoderConfig(Section):
         super().__post_init__()
         if self.squared and self.norm != 2:
             raise ConfigError(f"squared: needs norm=2, got norm={self.norm}")
+        if self.relation_scale and not self.reciprocal:
+            raise ConfigError("relation_scale: needs reciprocal=true")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ class CkgEncoder(tf.keras.Model):
         norm: p of the distance.
         squared: whether the distance is squared.
         reciprocal: whether heads are asked for by relation vectors of their own (Lacroix et al., 2018).
+        relation_scale: whether the given entity is scaled, element by element, by a vector of its relation before
+            it is moved (MuRE without its biases; Balazevic et al., 2019). Needs `reciprocal`. TransE alone can't hold
+            a symmetric relation: r is then near 0, and the entity nearest to h + r is h.
         dropout: share of each encoded vector's elements that training zeroes.
         wire: type in which rows of a sharded entity table travel (`layers.lookup`).
         scale: initial values of both tables are uniform in [-scale, scale].
@@ -48,6 +51,7 @@ class CkgEncoder(tf.keras.Model):
         norm: int,
         squared: bool = False,
         reciprocal: bool = False,
+        relation_scale: bool = False,
         dropout: float = 0.0,
         wire: str = "float32",
         scale: float = 0.1,
@@ -60,12 +64,18 @@ class CkgEncoder(tf.keras.Model):
         self._reciprocal, self._dropout, self._wire = reciprocal, dropout, tf.as_dtype(wire)
         self._args = {
             "layers": layers, "activation": activation, "residual": residual, **self._norm,
-            "reciprocal": reciprocal, "dropout": dropout, "wire": wire, "scale": scale, "seed": seed,
+            "reciprocal": reciprocal, "relation_scale": relation_scale, "dropout": dropout, "wire": wire, "scale": scale, "seed": seed,
         }  # fmt: skip
         self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
         relations = num_relations * (2 if reciprocal else 1)
         self.entity_table = self.add_weight("entities", [num_ids, dim], initializer=_uniform(scale, seed))
         self.relation_table = self.add_weight("relations", [relations, dim], initializer=_uniform(scale, seed + 1))
+        # Random signs: with ones, h would be the best answer to its own query, and stay it.
+        self.scale_table = (
+            self.add_weight("relation_scales", [relations, dim], initializer=_uniform(1.0, seed + 2))
+            if relation_scale
+            else None
+        )
         for layer in self.graph_layers:
             layer.build([(None, dim), (None, None, dim), (None, None)])
         self.built = True
@@ -127,8 +137,19 @@ class CkgEncoder(tf.keras.Model):
         if self._reciprocal:
             relations += tf.where(asks_tail, tf.constant(0, tf.int64), self.num_relations)
         ids, index = tf.unique(tf.reshape(relations, [-1]))
-        rows = tf.reshape(tf.gather(gather_rows(self.relation_table, ids), index), tf.shape(given))
+
+        def rows_of(table: tf.Variable) -> tf.Tensor:
+            return tf.reshape(tf.gather(gather_rows(table, ids), index), tf.shape(given))
+
+        if self.scale_table is not None:
+            given *= rows_of(self.scale_table)
+        rows = rows_of(self.relation_table)
         return given + rows if self._reciprocal else given + tf.where(asks_tail[..., None], rows, -rows)
+
+    @property
+    def tables(self) -> list[tf.Variable]:
+        """Variables that are looked up by id."""
+        return [t for t in (self.entity_table, self.relation_table, self.scale_table) if t is not None]
 
     def scores(self, queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         """Plausibility of every candidate for every query, higher is better; for ranking, without gradients.

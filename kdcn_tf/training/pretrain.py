@@ -65,7 +65,7 @@ class Pretraining:
             self.model = self._build_model()
             self._adjacency = Adjacency(self.id_map.num_ids, stored)
             self.optimizer = OPTIMIZERS[config.pretrain.optimizer](
-                [self.model.entity_table, self.model.relation_table, *self._kernels()],
+                [*self.model.tables, *self._kernels()],
                 self._learning_rate(),
                 wire=config.pretrain.wire if scheduler.num_servers else "float32",
             )
@@ -81,7 +81,8 @@ class Pretraining:
         return CkgEncoder(
             num_ids=self.id_map.num_ids, num_relations=len(self.id_map.relations), dim=encoder.dim,
             layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
-            norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal, dropout=encoder.dropout,
+            norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal,
+            relation_scale=encoder.relation_scale, dropout=encoder.dropout,
             wire=self.config.pretrain.wire, scale=encoder.init_scale, seed=self.config.pretrain.seed,
         )  # fmt: skip
 

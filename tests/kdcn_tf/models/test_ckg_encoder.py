@@ -81,6 +81,15 @@ def test_reciprocal_relations_ask_for_heads():
     np.testing.assert_allclose(got, [[-2, 1], [2, 1]])
 
 
+def test_relations_scale_before_they_move():
+    model = encoder(layers=0, reciprocal=True, relation_scale=True, relations=[[0, 0], [1, 1], [-3, 1], [5, 5]])
+    model.scale_table.assign([[1, 1], [2, -1], [3, 0.5], [1, 1]])
+    # (4, 2) asked for the tail of relation 1: [8, -2] + [1, 1]; for the head of relation 0: [12, 1] + [-3, 1].
+    given, relation = tf.constant([[4.0, 2.0], [4.0, 2.0]]), tf.constant([1, 0], tf.int64)
+    got = model.queries(given, relation, tf.constant([True, False]))
+    np.testing.assert_allclose(got, [[9, -1], [9, 2]])
+
+
 def test_a_negative_that_is_the_answer_pulls_at_nothing():
     positive, negative = encoder(layers=0)(inputs([[1]], [[1]], [[2]], [[2, 3]], [True]), graph=Path())
     assert np.all(np.isfinite(positive))
@@ -94,8 +103,8 @@ def test_dropout_is_of_training_alone():
     assert len(found) > 1
 
 
-@pytest.mark.parametrize("layers", [0, 1])
-def test_config_round_trip(layers):
-    model = encoder(layers=layers)
+@pytest.mark.parametrize("changes", [{"layers": 0}, {"reciprocal": True, "relations": np.zeros((4, 2))}])
+def test_config_round_trip(changes):
+    model = encoder(**changes)
     again = CkgEncoder.from_config(model.get_config())
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]

@@ -1,0 +1,264 @@
+"""Quality of pretraining: filtered MRR and Hits@k on FB15k-237 and WN18RR, and what each choice is worth.
+
+    python benchmarks/link_prediction.py --data=../shared/data [--json=FILE] [--seeds=3] [--only=NAME,...] [--work=DIR]
+
+DIR/FB15k-237 and DIR/WN18RR of --data hold the benchmarks' triples. Every run is a `kdcn train-ckg` whose
+output stays in --work: an interrupted benchmark goes on where it stopped, a finished run isn't repeated.
+Test triples are ranked among all entities, both sides, ties at their mean rank; ablations are trained for fewer
+epochs and compared on validation triples.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import graphs, reporting
+from kdcn_tf import command, manifest
+from kdcn_tf.errors import ConfigError
+
+GRAPHS = {"fb15k237": "FB15k-237", "wn18rr": "WN18RR"}
+PRESETS = ("paper", "default")
+ABLATIONS = "ablations"
+NAMES = (*GRAPHS, ABLATIONS)
+METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
+ABLATION_EPOCHS = 10
+RANKED = {"pretrain.eval_triples": 1_000_000}
+
+BARS = {
+    "fb15k237_mrr": (">=", 0.340),
+    "fb15k237_hits10": (">=", 0.53),
+    "wn18rr_mrr": (">=", 0.235),
+    "wn18rr_hits10": (">=", 0.53),
+}
+
+PUBLISHED = {
+    "fb15k237": {
+        "TransE, LibKGE (Ruffinelli et al., 2020)": {"mrr": 0.313, "hits@10": 0.497},
+        "TransE, self-adversarial, dim 1000 (Sun et al., 2019)": {"mrr": 0.329, "hits@10": 0.527},
+        "CompGCN with TransE (Vashishth et al., 2020)": {"mrr": 0.337},
+        "MuRE, dim 200 (Balazevic et al., 2019)": {"mrr": 0.336, "hits@10": 0.521},
+    },
+    "wn18rr": {
+        "TransE, LibKGE (Ruffinelli et al., 2020)": {"mrr": 0.228, "hits@10": 0.520},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the ablation table.
+
+    Attributes:
+        name: what it changes.
+        preset: that it starts from.
+        changes: `section.field` -> value.
+        graph: name of the graph's folder.
+        workers: 0 in one process, else on a local cluster of so many workers and 2 servers.
+    """
+
+    name: str
+    preset: str = "default"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    graph: str = "fb15k237"
+    workers: int = 0
+
+
+def _ladder() -> list[Variant]:
+    """From preset `paper` upwards, one change after the other: what cures its collapse."""
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("paper", {}),
+        ("+ learning rate 0.01 instead of 1e-4", {"pretrain.learning_rate": 0.01}),
+        ("+ identity instead of sigmoid", {"encoder.activation": "identity"}),
+        ("+ residual", {"encoder.residual": True}),
+        ("+ targets hidden", {"pretrain.hide_targets": True}),
+        ("+ softmax loss, margin 3", {"pretrain.loss": "softmax", "pretrain.margin": 3.0}),
+    ]
+    changes: dict[str, Any] = {}
+    rows = []
+    for name, change in steps:
+        changes = {**changes, **change}
+        rows.append(Variant(name, "paper", changes))
+    return rows
+
+
+VARIANTS = [
+    *_ladder(),
+    Variant("default"),
+    Variant("targets not hidden", changes={"pretrain.hide_targets": False}),
+    Variant("random neighbours", graph="fb15k237-random"),
+    Variant("no GCN", changes={"encoder.layers": 0}),
+    Variant("2 layers", changes={"encoder.layers": 2}),
+    Variant("no reciprocal relations", changes={"encoder.reciprocal": False}),
+    Variant("logistic loss", changes={"pretrain.loss": "logistic"}),
+    Variant("self-adversarial loss", changes={"pretrain.loss": "self_adversarial"}),
+    Variant("1 worker, 2 servers", workers=1),
+    Variant("2 workers, 2 servers", workers=2),
+    Variant("2 workers, 2 servers, float32 on the wire", changes={"pretrain.wire": "float32"}, workers=2),
+]
+
+
+@dataclass
+class Run:
+    """One run of the benchmark."""
+
+    data: Path
+    work: Path
+    seeds: int
+    only: Sequence[str]
+    failures: list[str] = field(default_factory=list)
+
+    def graph(self, name: str) -> Path:
+        """The CKG dataset of a benchmark graph, written once."""
+        folder = self.work / "graphs" / name
+        if not (folder / manifest.MANIFEST).exists():
+            base, _, kind = name.partition("-")
+            graphs.write_ckg(
+                str(self.data / GRAPHS[base]), str(folder), triples_per_file=20_000, random_neighbors=kind == "random"
+            )
+        return folder
+
+    def train(self, name: str, variant: Variant, changes: Mapping[str, Any]) -> manifest.Manifest | None:
+        """Trains a variant into the folder `name`, unless it is there; None if that failed."""
+        output = self.work / name
+        if not (output / manifest.MANIFEST).exists():
+            began = time.monotonic()
+            launch = [sys.executable, "-m", "kdcn_tf.cli.train_ckg"]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            if variant.workers:
+                launch = [str(ROOT / "launch" / "train_ckg.sh")]
+                environment |= {"WORKERS": str(variant.workers), "SERVERS": "2"}
+            values = {**RANKED, **variant.changes, **changes}
+            done = subprocess.run(
+                [*launch, f"--ckg={self.graph(variant.graph)}", f"--output={output}", f"--preset={variant.preset}",
+                 *(f"--set={field}={value}" for field, value in values.items())],
+                env=environment, check=False,
+            )  # fmt: skip
+            if done.returncode:
+                self.failures.append(f"{name}: exit code {done.returncode}")
+                return None
+            print(f"{name}: {time.monotonic() - began:.0f} s")
+        return manifest.read(str(output), manifest.CKG_MODEL)
+
+
+def seeds_of(run: Run, graph: str, preset: str) -> dict[str, Any]:
+    """Test metrics of every seed, their mean and standard deviation."""
+    found = []
+    for seed in range(1, run.seeds + 1):
+        trained = run.train(f"{graph}-{preset}-{seed}", Variant(preset, preset, graph=graph), {"pretrain.seed": seed})
+        if trained:
+            last = trained.info["history"][-1]
+            found.append({
+                **{name: trained.info["metrics"]["test"][name] for name in METRICS},
+                "tie_gap": trained.info["metrics"]["test"]["tie_gap"],
+                "spread": last["spread"], "violations": last["violations"],
+                "epochs": len(trained.info["history"]),
+                "seconds": sum(epoch["rows"] / epoch["triples_per_s"] if "rows" in epoch else 0.0
+                               for epoch in trained.info["history"]),
+            })  # fmt: skip
+    if not found:
+        return {"seeds": []}
+    columns = {name: [seed[name] for seed in found] for name in METRICS}
+    return {
+        "seeds": found,
+        "mean": {name: statistics.fmean(values) for name, values in columns.items()},
+        "deviation": {name: statistics.stdev(values) if len(values) > 1 else 0.0 for name, values in columns.items()},
+    }
+
+
+def ablations(run: Run) -> list[dict[str, Any]]:
+    rows = []
+    for number, variant in enumerate(VARIANTS):
+        trained = run.train(f"ablation-{number:02}", variant, {"pretrain.epochs": ABLATION_EPOCHS})
+        if trained:
+            last = trained.info["history"][-1]
+            valid = {name: trained.info["metrics"]["valid"][name] for name in METRICS}
+            watched = {name: last[name] for name in ("spread", "violations", "triples_per_s")}
+            rows.append({"name": variant.name, "preset": variant.preset, **valid, **watched})
+    return rows
+
+
+def figures_of(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """The figures that have bars, and the paper preset's own."""
+    figures: dict[str, float | None] = {}
+    for graph, by_preset in results.items():
+        best = by_preset["default"].get("mean", {})
+        figures[f"{graph}_mrr"], figures[f"{graph}_hits10"] = best.get("mrr"), best.get("hits@10")
+        figures[f"paper_{graph}_mrr"] = by_preset["paper"].get("mean", {}).get("mrr")
+    return figures
+
+
+def show(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    for graph, by_preset in results.items():
+        print(f"\n{GRAPHS[graph]}, test{'':28} MRR     Hits@1  Hits@3  Hits@10")
+        for preset, found in by_preset.items():
+            if mean := found.get("mean"):
+                cells = "  ".join(f"{mean[name]:.4f}" for name in METRICS)
+                print(
+                    f"  preset {preset:33} {cells}  ({len(found['seeds'])} seeds, +- {found['deviation']['mrr']:.4f})"
+                )
+        for source, figures in PUBLISHED[graph].items():
+            print(f"  {source:40} " + "  ".join(f"{figures[m]:.3f} " if m in figures else "  -   " for m in METRICS))
+    if rows:
+        print(f"\nAblations, {ABLATION_EPOCHS} epochs, validation{'':12} MRR     Hits@10 spread  violations triples/s")
+        for row in rows:
+            print(
+                f"  {row['preset']:7} {row['name']:42} {row['mrr']:.4f}  {row['hits@10']:.4f}  {row['spread']:.3f}   "
+                f"{row['violations']:.4f}  {row['triples_per_s']:>9,.0f}"
+            )
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags(with_config=False)
+    flags.DEFINE_string("data", None, "folder that holds FB15k-237 and WN18RR", flag_values=values)
+    flags.DEFINE_string("json", None, "file to write all figures to", flag_values=values)
+    flags.DEFINE_integer("seeds", 3, "runs of each preset", 1, flag_values=values)
+    flags.DEFINE_list("only", list(NAMES), f"what to measure: {', '.join(NAMES)}", flag_values=values)
+    flags.DEFINE_string("work", "runs/link_prediction", "folder for graphs and models; resumed", flag_values=values)
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> int:
+    command.required(values, "data")
+    unknown = [name for name in values.only if name not in NAMES]
+    if unknown or not values.only:
+        raise ConfigError(f"--only: unknown {', '.join(unknown) or 'nothing'}; known: {', '.join(NAMES)}")
+    run = Run(Path(values.data), Path(values.work).resolve(), values.seeds, values.only)
+    if missing := [folder for folder in GRAPHS.values() if not (run.data / folder).is_dir()]:
+        raise ConfigError(f"--data: {run.data / missing[0]}: no such folder")
+    results = {
+        graph: {preset: seeds_of(run, graph, preset) for preset in PRESETS} for graph in GRAPHS if graph in run.only
+    }
+    rows = ablations(run) if ABLATIONS in run.only else []
+    figures = figures_of(results)
+    show(results, rows)
+    print()
+    print(reporting.table(figures, {name: bar for name, bar in BARS.items() if name in figures}))
+    for failure in run.failures:
+        print(f"FAILED {failure}")
+    if values.json:
+        body = {
+            "figures": figures, "bars": BARS, "results": results, "ablations": rows, "published": PUBLISHED,
+            "failures": run.failures, "machine": reporting.machine(), "versions": reporting.versions(),
+        }  # fmt: skip
+        Path(values.json).write_text(json.dumps(body, indent=1) + "\n")
+    return 1 if run.failures else 0
+
+
+def main(argv: Sequence[str]) -> None:
+    command.run("link_prediction", __doc__ or "", _flags(), _call, argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
