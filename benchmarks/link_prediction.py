@@ -21,13 +21,13 @@ from typing import Any
 
 from absl import flags
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import graphs, reporting
 from kdcn_tf import command, manifest
 from kdcn_tf.errors import ConfigError
 
+ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = {"fb15k237": "FB15k-237", "wn18rr": "WN18RR"}
 PRESETS = ("paper", "default")
 ABLATIONS = "ablations"

@@ -60,11 +60,12 @@ class CkgEncoder(tf.keras.Model):
     ):
         super().__init__(**kwargs)
         self.num_ids, self.num_relations, self.dim = num_ids, num_relations, dim
-        self._norm = {"norm": norm, "squared": squared}
+        self._distance = (norm, squared)
         self._reciprocal, self._dropout, self._wire = reciprocal, dropout, tf.as_dtype(wire)
         self._args = {
-            "layers": layers, "activation": activation, "residual": residual, **self._norm,
-            "reciprocal": reciprocal, "relation_scale": relation_scale, "dropout": dropout, "wire": wire, "scale": scale, "seed": seed,
+            "layers": layers, "activation": activation, "residual": residual, "norm": norm, "squared": squared,
+            "reciprocal": reciprocal, "relation_scale": relation_scale, "dropout": dropout, "wire": wire,
+            "scale": scale, "seed": seed,
         }  # fmt: skip
         self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
         relations = num_relations * (2 if reciprocal else 1)
@@ -117,9 +118,9 @@ class CkgEncoder(tf.keras.Model):
         wanted = tf.where(asks_tail, inputs["tail"], inputs["head"])
         own, true, negatives = self._embed([given, wanted, inputs["negatives"]], graph, training)
         queries = self.queries(own, inputs["relation"], asks_tail)
-        positive = distance(queries, 0.0, true, **self._norm)
+        positive = distance(queries, 0.0, true, *self._distance)
         same = wanted[:, :, None] == inputs["negatives"][:, None, :]
-        return positive, tf.where(same, FAR, pairwise_distance(queries, negatives, **self._norm))
+        return positive, tf.where(same, FAR, pairwise_distance(queries, negatives, *self._distance))
 
     def queries(self, given: tf.Tensor, relations: tf.Tensor, asks_tail: tf.Tensor) -> tf.Tensor:
         """Where the entity lies that would complete (given, relation): h + r for tails, t - r for heads.
@@ -161,7 +162,7 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [q, n].
         """
-        return -tiled_distance(queries, candidates, **self._norm)
+        return -tiled_distance(queries, candidates, *self._distance)
 
     def _embed(self, parts: Sequence[tf.Tensor], graph: Graph, training: bool) -> Sequence[tf.Tensor]:
         """Encoded entities, in the shapes of their ids; an entity is encoded once, however often it occurs."""
