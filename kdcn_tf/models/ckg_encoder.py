@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kdcn_tf.data.adjacency import Graph, padding_mask
-from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
+from kdcn_tf.layers.gcn import GraphConvolution, aggregate, sampled_weights
 from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
@@ -78,7 +78,7 @@ class CkgEncoder(tf.keras.Model):
             else None
         )
         for layer in self.graph_layers:
-            layer.build([(None, dim), (None, None, dim), (None, None)])
+            layer.build([(None, dim), (None, dim)])
         self.built = True
 
     def encode(self, ids: tf.Tensor, graph: Graph) -> tf.Tensor:
@@ -91,14 +91,14 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [n, d].
         """
-        hops: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = []
+        hops: list[tuple[tf.Tensor, tf.Tensor]] = []
         frontier = ids
         for _ in self.graph_layers:
             frontier, *hop = _widen(frontier, graph)
             hops.append(tuple(hop))
         x = gather_rows(self.entity_table, frontier, self._wire)
-        for layer, (own, around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
-            x = layer((tf.gather(x, own), tf.gather(x, around), weights))
+        for layer, (around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
+            x = layer((x[: tf.shape(around)[0]], aggregate(x, around, weights)))
         return x
 
     def call(self, inputs: dict[str, tf.Tensor], graph: Graph, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -186,16 +186,16 @@ def _uniform(scale: float, seed: int) -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomUniform(-scale, scale, seed)
 
 
-def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One hop outwards: distinct ids of the frontier and its neighbours.
+def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One hop outwards: the n distinct ids of the frontier, then those of its neighbours that are new.
 
     Returns:
-        ids [m]; positions in them of the frontier [n] and of its neighbours [n, k]; weights [n, k].
+        ids [m], the frontier first; positions in them of the frontier's neighbours [n, k]; weights [n, k].
     """
     neighbors = graph.neighbors(frontier)
     wider, index = tf.unique(tf.concat([frontier, tf.reshape(neighbors, [-1])], axis=0))
-    own = index[: tf.size(frontier)]
-    around = tf.reshape(index[tf.size(frontier) :], tf.shape(neighbors))
+    size = tf.size(frontier)
+    around = tf.reshape(index[size:], tf.shape(neighbors))
     degrees = graph.degrees(wider)
-    weights = sampled_weights(tf.gather(degrees, own), tf.gather(degrees, around), padding_mask(neighbors))
-    return wider, own, around, weights
+    weights = sampled_weights(degrees[:size], tf.gather(degrees, around), padding_mask(neighbors))
+    return wider, around, weights

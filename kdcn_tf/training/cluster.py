@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from kdcn_tf.data.failures import translated
 from kdcn_tf.errors import ConfigError, UnavailableError
+from kdcn_tf.training import memory
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def start() -> Scheduler:
     Raises:
         ConfigError: TF_CONFIG is not what a parameter server cluster needs.
     """
+    memory.keep_freed()
     if not os.environ.get("TF_CONFIG"):
         return InlineScheduler()
     resolver = _resolver()

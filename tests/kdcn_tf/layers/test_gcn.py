@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
+from kdcn_tf.layers.gcn import GraphConvolution, aggregate, sampled_weights
 
 
 def test_equation_1_on_a_path_of_three_nodes():
@@ -17,20 +17,38 @@ def test_equation_1_on_a_path_of_three_nodes():
     degree = tf.constant([1.0, 2.0, 1.0])
     weights = sampled_weights(degree, tf.gather(degree, neighbors), mask)
     layer = GraphConvolution("sigmoid")
-    layer.build([(None, 2), (None, None, 2), (None, None)])
+    layer.build([(None, 2), (None, 2)])
     layer.set_weights([np.array([[1.0, 1.0], [0.0, 3.0]])])
     linear = np.array([[0.0, 4.2426], [3.5355, 3.5355], [0.0, 4.2426]])
-    got = layer((x, tf.gather(x, neighbors), weights))
+    got = layer((x, aggregate(x, neighbors, weights)))
     np.testing.assert_allclose(got, 1 / (1 + np.exp(-linear)), atol=1e-4)
 
 
 def test_residual_adds_the_node_itself():
     # One neighbour of degree 1: weight 1; identity and W = I give x_j; plus x_i.
     layer = GraphConvolution("identity", residual=True)
-    layer.build([(None, 2), (None, None, 2), (None, None)])
+    layer.build([(None, 2), (None, 2)])
     layer.set_weights([np.eye(2)])
-    got = layer((tf.constant([[1.0, 2.0]]), tf.constant([[[10.0, 20.0]]]), tf.constant([[1.0]])))
+    got = layer((tf.constant([[1.0, 2.0]]), tf.constant([[10.0, 20.0]])))
     np.testing.assert_allclose(got, [[11.0, 22.0]])
+
+
+def test_aggregation_and_its_gradient():
+    # Node 0 takes 2 x_1 + 3 x_2, node 1 takes x_2 twice at 0.5 and, masked, x_0 at 0. With upstream [1, 10] and
+    # [100, 1000], x_1 gets 2 * [1, 10], x_2 gets 3 * [1, 10] + [100, 1000], x_0 nothing.
+    x = tf.constant([[7.0, 7.0], [1.0, 2.0], [3.0, 4.0]])
+    neighbors, weights = tf.constant([[1, 2, 0], [2, 2, 0]]), tf.constant([[2.0, 3.0, 0.0], [0.5, 0.5, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        got = aggregate(x, neighbors, weights)
+        total = tf.reduce_sum(got * [[1.0, 10.0], [100.0, 1000.0]])
+    np.testing.assert_allclose(got, [[11, 16], [3, 4]])
+    np.testing.assert_allclose(tape.gradient(total, x), [[0, 0], [2, 20], [103, 1030]])
+
+
+def test_nothing_to_aggregate():
+    empty = aggregate(tf.zeros([3, 2]), tf.zeros([0, 4], tf.int64), tf.zeros([0, 4]))
+    assert empty.shape == [0, 2]
 
 
 def test_sampled_weights_are_unbiased():
