@@ -29,7 +29,14 @@ from kdcn_tf.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = {"fb15k237": "FB15k-237", "wn18rr": "WN18RR"}
-PRESETS = ("paper", "default")
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "paper": ("paper", {}),
+    "default": ("default", {}),
+    "link_prediction": ("link_prediction", {}),
+    "link_prediction + relation_scale": ("link_prediction", {"encoder.relation_scale": True}),
+}
+"""Rows of the table: preset and changes."""
+
 ABLATIONS = "ablations"
 NAMES = (*GRAPHS, ABLATIONS)
 METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
@@ -152,11 +159,13 @@ class Run:
         return manifest.read(str(output), manifest.CKG_MODEL)
 
 
-def seeds_of(run: Run, graph: str, preset: str) -> dict[str, Any]:
+def seeds_of(run: Run, graph: str, row: str) -> dict[str, Any]:
     """Test metrics of every seed, their mean and standard deviation."""
     found = []
     for seed in range(1, run.seeds + 1):
-        trained = run.train(f"{graph}-{preset}-{seed}", Variant(preset, preset, graph=graph), {"pretrain.seed": seed})
+        variant = Variant(row, *ROWS[row], graph=graph)
+        name = f"{graph}-{row}-{seed}".replace(" + ", "-")
+        trained = run.train(name, variant, {"pretrain.seed": seed})
         if trained:
             last = trained.info["history"][-1]
             found.append({
@@ -164,8 +173,7 @@ def seeds_of(run: Run, graph: str, preset: str) -> dict[str, Any]:
                 "tie_gap": trained.info["metrics"]["test"]["tie_gap"],
                 "spread": last["spread"], "violations": last["violations"],
                 "epochs": len(trained.info["history"]),
-                "seconds": sum(epoch["rows"] / epoch["triples_per_s"] if "rows" in epoch else 0.0
-                               for epoch in trained.info["history"]),
+                "triples_per_s": statistics.median(epoch["triples_per_s"] for epoch in trained.info["history"]),
             })  # fmt: skip
     if not found:
         return {"seeds": []}
@@ -192,17 +200,18 @@ def ablations(run: Run) -> list[dict[str, Any]]:
 def figures_of(results: Mapping[str, Any]) -> dict[str, float | None]:
     """The figures that have bars, and the paper preset's own."""
     figures: dict[str, float | None] = {}
-    for graph, by_preset in results.items():
-        best = by_preset["default"].get("mean", {})
-        figures[f"{graph}_mrr"], figures[f"{graph}_hits10"] = best.get("mrr"), best.get("hits@10")
-        figures[f"paper_{graph}_mrr"] = by_preset["paper"].get("mean", {}).get("mrr")
+    for graph, by_row in results.items():
+        for row, found in by_row.items():
+            name = graph if row == "default" else f"{row.replace(' + ', '_')}_{graph}"
+            mean = found.get("mean", {})
+            figures[f"{name}_mrr"], figures[f"{name}_hits10"] = mean.get("mrr"), mean.get("hits@10")
     return figures
 
 
 def show(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    for graph, by_preset in results.items():
+    for graph, by_row in results.items():
         print(f"\n{GRAPHS[graph]}, test{'':28} MRR     Hits@1  Hits@3  Hits@10")
-        for preset, found in by_preset.items():
+        for preset, found in by_row.items():
             if mean := found.get("mean"):
                 cells = "  ".join(f"{mean[name]:.4f}" for name in METRICS)
                 print(
@@ -237,9 +246,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> int:
     run = Run(Path(values.data), Path(values.work).resolve(), values.seeds, values.only)
     if missing := [folder for folder in GRAPHS.values() if not (run.data / folder).is_dir()]:
         raise ConfigError(f"--data: {run.data / missing[0]}: no such folder")
-    results = {
-        graph: {preset: seeds_of(run, graph, preset) for preset in PRESETS} for graph in GRAPHS if graph in run.only
-    }
+    results = {graph: {row: seeds_of(run, graph, row) for row in ROWS} for graph in GRAPHS if graph in run.only}
     rows = ablations(run) if ABLATIONS in run.only else []
     figures = figures_of(results)
     show(results, rows)

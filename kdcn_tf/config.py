@@ -121,6 +121,13 @@ class EncoderConfig(Section):
     dropout: float = option(
         0.0, "share of each encoded vector's elements zeroed in training; not in the paper", fraction
     )
+    max_norm: float | None = option(
+        None,
+        "length to which entity rows are cut when they are looked up; null leaves them; not in the paper",
+        positive,
+    )
+    l1: float = option(0.0, "L1 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
+    l2: float = option(0.0, "L2 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
     init_scale: float = option(
         0.75, "initial values are uniform in [-init_scale, init_scale] (TransE's own: 6 / sqrt(dim))", positive
     )
@@ -156,7 +163,6 @@ class PretrainConfig(Section):
         4.0, "margin gamma of equation 3 (the paper doesn't give it); added to the scores of softmax's negatives",
         at_least(0),
     )  # fmt: skip
-    l2: float = option(0.0, "L2 penalty on the encoded vectors of a triple; not in the paper", at_least(0))
     temperature: float = option(1.0, "temperature of self-adversarial weights", positive)
     optimizer: str = option("adam", "optimizer of the tables", one_of("adam", "adagrad"))
     learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)

@@ -34,6 +34,9 @@ class CkgEncoder(tf.keras.Model):
             it is moved (MuRE without its biases; Balazevic et al., 2019). Needs `reciprocal`. TransE alone can't hold
             a symmetric relation: r is then near 0, and the entity nearest to h + r is h.
         dropout: share of each encoded vector's elements that training zeroes.
+        max_norm: length to which rows of the entity table are cut when they are looked up (Bordes et al., 2013, cut
+            all to 1 after each step), or None.
+        l1, l2: penalties on the mean L1 norm and the mean squared L2 norm of a step's encoded entities, in `losses`.
         wire: type in which rows of a sharded entity table travel (`layers.lookup`).
         scale: initial values of both tables are uniform in [-scale, scale].
         seed: of the initial values.
@@ -53,6 +56,9 @@ class CkgEncoder(tf.keras.Model):
         reciprocal: bool = False,
         relation_scale: bool = False,
         dropout: float = 0.0,
+        max_norm: float | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
         wire: str = "float32",
         scale: float = 0.1,
         seed: int = 0,
@@ -62,10 +68,11 @@ class CkgEncoder(tf.keras.Model):
         self.num_ids, self.num_relations, self.dim = num_ids, num_relations, dim
         self._distance = (norm, squared)
         self._reciprocal, self._dropout, self._wire = reciprocal, dropout, tf.as_dtype(wire)
+        self._max_norm, self._l1, self._l2 = max_norm, l1, l2
         self._args = {
             "layers": layers, "activation": activation, "residual": residual, "norm": norm, "squared": squared,
             "reciprocal": reciprocal, "relation_scale": relation_scale, "dropout": dropout, "wire": wire,
-            "scale": scale, "seed": seed,
+            "max_norm": max_norm, "l1": l1, "l2": l2, "scale": scale, "seed": seed,
         }  # fmt: skip
         self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
         relations = num_relations * (2 if reciprocal else 1)
@@ -97,6 +104,8 @@ class CkgEncoder(tf.keras.Model):
             frontier, *hop = _widen(frontier, graph)
             hops.append(tuple(hop))
         x = gather_rows(self.entity_table, frontier, self._wire)
+        if self._max_norm is not None:
+            x = tf.clip_by_norm(x, self._max_norm, axes=[1])
         for layer, (around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
             x = layer((x[: tf.shape(around)[0]], aggregate(x, around, weights)))
         return x
@@ -168,6 +177,9 @@ class CkgEncoder(tf.keras.Model):
         """Encoded entities, in the shapes of their ids; an entity is encoded once, however often it occurs."""
         ids, index = tf.unique(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
         encoded = self.encode(ids, graph)
+        if self._l1 or self._l2:
+            sums = self._l1 * tf.reduce_sum(tf.abs(encoded), axis=1) + self._l2 * tf.reduce_sum(encoded**2, axis=1)
+            self.add_loss(tf.reduce_mean(sums))
         if training and self._dropout:
             encoded = tf.nn.dropout(encoded, self._dropout)
         encoded = tf.gather(encoded, index)

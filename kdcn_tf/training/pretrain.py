@@ -83,7 +83,8 @@ class Pretraining:
             layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
             norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal,
             relation_scale=encoder.relation_scale, dropout=encoder.dropout,
-            wire=self.config.pretrain.wire, scale=encoder.init_scale, seed=self.config.pretrain.seed,
+            max_norm=encoder.max_norm, l1=encoder.l1, l2=encoder.l2, scale=encoder.init_scale,
+            wire=self.config.pretrain.wire, seed=self.config.pretrain.seed,
         )  # fmt: skip
 
     def _learning_rate(self) -> Rate:
@@ -140,7 +141,7 @@ class Pretraining:
         with tf.GradientTape() as tape:
             positive, negative = self.model(inputs, graph=graph, training=True)
             total = tf.reduce_sum(self._loss(positive, negative) * weights)
-            mean = total / tf.reduce_sum(weights)
+            mean = total / tf.reduce_sum(weights) + sum(self.model.losses)
         gradients = tape.gradient(mean, self.optimizer.trained)
         self.optimizer.apply(gradients)
         return {

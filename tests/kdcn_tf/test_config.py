@@ -90,7 +90,7 @@ def test_errors_name_the_source(tmp_path):
     (tmp_path / "c.yaml").write_text("kdcn: {heads: 0}")
     file = str(tmp_path / "c.yaml")
     assert refused(config_file=file) == f"{file}: kdcn.heads: must be at least 1, got 0"
-    assert refused(preset="papr") == "--preset papr: unknown; known: default, paper, quick"
+    assert refused(preset="papr") == "--preset papr: unknown; known: default, paper, quick, link_prediction"
     assert refused(suggested={"time.end": 1}).startswith("input dataset: time.end: unknown field 'end'; known: ")
     assert refused("x.y=1").startswith("--set: x.y: unknown section 'x'; known: simulate, time, ")
 

@@ -96,6 +96,22 @@ def test_a_negative_that_is_the_answer_pulls_at_nothing():
     np.testing.assert_allclose(negative, [[[1e9, 5**0.5]]], rtol=1e-5)
 
 
+def test_rows_are_cut_to_the_largest_norm():
+    # [1, 0] stays, [0, 2] and [4, 0] are cut to 1.5.
+    got = encoder(layers=0, max_norm=1.5).encode(tf.constant([1, 2, 3], tf.int64), Path())
+    np.testing.assert_allclose(got, [[1, 0], [0, 1.5], [1.5, 0]], atol=1e-6)
+
+
+def test_penalties_are_means_over_entities():
+    # Of [1, 0], [0, 2] and [4, 0]: mean L1 7 / 3, mean squared L2 21 / 3.
+    model = encoder(layers=0, l1=0.3, l2=0.1)
+    model(inputs([[1]], [[1]], [[2]], [[3]], [True]), graph=Path())
+    assert float(tf.add_n(model.losses)) == pytest.approx(0.3 * 7 / 3 + 0.1 * 7)
+    plain = encoder(layers=0)
+    plain(inputs([[1]], [[1]], [[2]], [[3]], [True]), graph=Path())
+    assert not plain.losses
+
+
 def test_dropout_is_of_training_alone():
     model, batch = encoder(layers=0, dropout=0.9), inputs([[1]], [[1]], [[2]], [[3]], [True])
     assert float(model(batch, graph=Path())[0]) == pytest.approx(5**0.5, abs=1e-4)
