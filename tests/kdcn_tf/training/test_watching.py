@@ -60,13 +60,15 @@ def test_figures_of_an_epoch():
     assert figures["triples_per_s"] > 0
 
 
-def test_bytes_of_a_step():
-    small = config.resolve(assignments=["encoder.dim=8", "kdcn.heads=2", "ckg.stored_neighbors=20"])
+@pytest.mark.parametrize(("wire", "float_bytes"), [("float32", 4), ("bfloat16", 2)])
+def test_bytes_of_a_step(wire, float_bytes):
+    wanted = ["encoder.dim=8", "kdcn.heads=2", "ckg.stored_neighbors=20", f"pretrain.wire={wire}"]
+    small = config.resolve(assignments=wanted)
     counts = {"table_rows": 100.0, "neighbor_rows": 10.0, "degree_rows": 90.0}
     assert watching.step_bytes(counts, small, 0) == 0
     moved = watching.step_bytes(counts, small, 1)
-    # Each way 100 rows and a kernel of 8 x 8 in float32; lists of 20 ids and degrees of 4 bytes; 8 bytes per id asked.
-    rows = 2 * (100 * 8 + 8 * 8) * 4 + (10 * 20 + 90) * 4 + (100 + 10) * 8
+    # Each way 100 rows, and a kernel of 8 x 8 in float32; lists of 20 ids and degrees of 4 bytes; 8 bytes per id asked.
+    rows = 2 * (100 * 8 * float_bytes + 8 * 8 * 4) + (10 * 20 + 90) * 4 + (100 + 10) * 8
     overhead = costs.Measured().bytes_per_call * costs.calls(small, 1)
     assert moved == rows + overhead
 
