@@ -17,7 +17,7 @@ from kdcn_tf.training.optimizers import parts_of
 from kdcn_tf.training.pretrain import Pretraining
 
 OPTIONS = [
-    "encoder.dim=2", "kdcn.heads=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.batch_size=32",
+    "encoder.dim=8", "kdcn.heads=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.batch_size=32",
     "pretrain.chunks=2", "pretrain.negatives=16", "pretrain.epochs=30", "pretrain.learning_rate=0.05",
 ]  # fmt: skip
 

