@@ -14,6 +14,7 @@ INSTALL = [
     "apache-beam==2.77.0",
     "google-crc32c>=1.5",
     "jieba>=0.42.1",
+    "msgspec>=0.18",
     "numpy",
     "protobuf",
     "pyarrow",
@@ -43,10 +44,16 @@ EXTRAS = {
         "ruff>=0.6",
         "mypy>=1.10",
         "types-PyYAML",
+        "moto[s3]>=5",
+        "flask>=3",  # moto serves S3 with these two
+        "flask-cors>=4",
+        "boto3>=1.34",
         "tensorflow-serving-api==2.16.1",
     ],
-    "reports": ["matplotlib>=3.8", "jinja2>=3.1"],
+    "reports": ["matplotlib>=3.8", "jinja2>=3.1", "tensorflow-metadata>=1.16"],
     "baselines": ["scikit-learn>=1.4", "lightgbm>=4.3"],
+    # What benchmarks compare with, where it fits beside the rest.
+    "benchmarks": ["polars>=1.9"],
     # For the machine that submits to Dataflow, in an environment without "training".
     "dataflow": ["apache-beam[gcp]==2.77.0"],
 }
