@@ -111,12 +111,14 @@ def decode_json(line: bytes) -> dict[str, Any]:
     return row
 
 
-def parse_extra(line: bytes, head_type: str, tail_type: str) -> tuple[str, str, str]:
+def parse_extra(line: bytes | Mapping[str, Any], head_type: str, tail_type: str) -> tuple[str, str, str]:
     """Head, relation and tail of a TSV line of extra triples.
 
     Raises:
         RecordError: not three columns, or one that can't be a key.
     """
+    if isinstance(line, Mapping):
+        raise RecordError("", "a Parquet row, expected a line of text")
     try:
         columns = line.decode().split("\t")
     except UnicodeDecodeError:

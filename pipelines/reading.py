@@ -1,29 +1,16 @@
-"""From files to checked records, with file and line for what is wrong.
+"""From files to checked records, one element each, with file and line for what is wrong."""
 
-A file is read by one worker from its beginning, because a line number needs all lines before it:
-split large logs into many files.
-"""
-
-import codecs
-import gzip
-import io
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
-import pyarrow.parquet as parquet
 
-from kdcn_tf import files
 from kdcn_tf.config import LogsConfig
-from kdcn_tf.errors import DataError
 from pipelines import logs
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.dead_letters import dead_letter
 from pipelines.fields import RecordError
-
-_PARQUET_MAGIC, _GZIP_MAGIC = b"PAR1", b"\x1f\x8b"
+from pipelines.parsing import chunks
 
 
 def read_lines(path: str) -> Iterator[tuple[int, Any]]:
@@ -32,31 +19,8 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
     Raises:
         DataError: the file is empty, or its compression or Parquet is broken.
     """
-    number = 0
-    try:
-        with files.open_read(path) as stream:
-            magic = stream.read(4)
-            stream.seek(0)
-            rows = _parquet_rows(stream) if magic == _PARQUET_MAGIC else _text_lines(stream, magic[:2] == _GZIP_MAGIC)
-            for number, row in enumerate(rows, start=1):
-                yield number, row
-    except (EOFError, zlib.error, pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
-        raise DataError(f"{path}: broken after line {number}: {error}") from None
-    if not number:
-        raise DataError(f"{path}: the file is empty")
-
-
-def _text_lines(stream: Any, compressed: bool) -> Iterator[bytes]:
-    lines = gzip.GzipFile(fileobj=stream) if compressed else stream
-    mark = codecs.BOM_UTF8  # some editors begin a file with it
-    for line in io.BufferedReader(lines, 1 << 20) if compressed else lines:
-        yield line.removeprefix(mark).rstrip(b"\r\n")
-        mark = b""
-
-
-def _parquet_rows(stream: Any) -> Iterator[dict[str, Any]]:
-    for batch in parquet.ParquetFile(stream).iter_batches(batch_size=1024):
-        yield from batch.to_pylist()
+    for chunk in chunks.read_chunks(path):
+        yield from chunks.rows_of(chunk)
 
 
 class ParseRecords(CountingDoFn):
