@@ -7,6 +7,7 @@ Items are required; a stream that isn't there adds no triples. Only users, items
 behaviours before time.train_end count. Arguments that aren't kdcn's go to Beam.
 """
 
+import functools
 import logging
 from collections.abc import Sequence
 
@@ -34,12 +35,12 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     source.require("items")
     beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, manifest.CKG, values.overwrite)
-    results = job.run(
+    job.run(
         lambda pipeline: graph.build(pipeline, source, config, values.output),
+        functools.partial(_finish, values.output, source, config),
         directory=values.output,
         beam_config=beam_config,
-    )  # fmt: skip
-    _finish(values.output, source, config, results)
+    )
 
 
 def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.Results) -> None:

@@ -7,6 +7,7 @@ Items and impressions are required. An example holds what was known before its i
 is by time. Arguments that aren't kdcn's go to Beam.
 """
 
+import functools
 import logging
 from collections.abc import Sequence
 
@@ -39,12 +40,12 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     manifest.require_entities(values.ckg, graph)
     beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, manifest.CTR, values.overwrite)
-    results = job.run(
+    job.run(
         lambda pipeline: ctr.build(pipeline, source, graph, values.ckg, config, values.output),
+        functools.partial(_finish, values.output, source, graph, config),
         directory=values.output,
         beam_config=beam_config,
-    )  # fmt: skip
-    _finish(values.output, source, graph, config, results)
+    )
 
 
 def _check_times(config: Config, graph: manifest.Manifest) -> None:

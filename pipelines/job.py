@@ -1,10 +1,8 @@
 """Running a pipeline and getting back what it wrote and counted."""
 
 import contextlib
-import io
 import json
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +15,14 @@ from kdcn_tf import files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError, DataError, KdcnError, TryAgainError, UnavailableError
 from kdcn_tf.manifest import DataFile
-from pipelines import counting, dead_letters
+from pipelines import counting, dead_letters, engines
+from pipelines.engines import beam_options as beam_options
 from pipelines.entities import type_order
 from pipelines.inputs import Inputs
 
 _ERRORS = {kind.__name__: kind for kind in (ConfigError, DataError, UnavailableError, TryAgainError)}
 _RAISED = re.compile(rf"\b({'|'.join(_ERRORS)}): (.*)")
 _RESULTS = ".job.json"  # hidden, so that no glob of a dataset's files finds it
-# Measured on 2 cores: worker processes cost 2 s to start and code every element between stages, which
-# pays only for inputs that take minutes; a single process also shares one keyword dictionary.
-_MULTI_PROCESS_BYTES = 64 << 20
 
 
 @dataclass
@@ -48,55 +44,20 @@ class Results:
     facts: dict[str, Any]
 
 
-def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
-    """The user's Beam options, with a local runner that fits the input where none is named.
+def run(
+    build: Callable[[beam.Pipeline], Outputs],
+    finish: Callable[[Results], None],
+    *,
+    directory: str,
+    beam_config: PipelineOptions,
+) -> None:
+    """Runs the pipeline that `build` makes, then calls `finish`.
 
-    Raises:
-        ConfigError: an argument that neither kdcn nor Beam knows, or a value that Beam doesn't take.
-    """
-    arguments = list(arguments)
-    given = {argument.split("=")[0] for argument in arguments}
-    if "--runner" not in given:
-        _refuse_unknown(arguments)
-        # DirectRunner would first try to download another runner.
-        arguments.append("--runner=FnApiRunner")
-        if "--direct_running_mode" not in given and input_bytes > _MULTI_PROCESS_BYTES:
-            arguments.append("--direct_running_mode=multi_processing")
-            if "--direct_num_workers" not in given:
-                arguments.append(f"--direct_num_workers={os.cpu_count()}")
-    return _parsed(arguments)
-
-
-def _parsed(arguments: Sequence[str]) -> PipelineOptions:
-    """Beam reads its options late, by argparse, which prints its usage and exits."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            parsed = PipelineOptions(arguments)
-            parsed.get_all_options()
-    except SystemExit:
-        raise ConfigError(said.getvalue().strip().split("error: ")[-1]) from None
-    return parsed
-
-
-def _refuse_unknown(arguments: Sequence[str]) -> None:
-    """Beam drops what it doesn't know, typing errors too. Other runners bring options of their own."""
-    known = PipelineOptions([]).get_all_options()
-    before = ""
-    for argument in arguments:
-        name = argument.split("=")[0]
-        if name.startswith("-") and name.lstrip("-").removeprefix("no_") not in known:
-            raise ConfigError(f"{name}: neither an option of this command nor of Beam")
-        if not name.startswith("-") and (not before.startswith("-") or "=" in before):
-            raise ConfigError(f"unexpected argument {argument!r}")
-        before = argument
-
-
-def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_config: PipelineOptions) -> Results:
-    """Runs the pipeline that `build` makes.
+    A job that is handed over to its engine (`engines.is_handed_over`) calls `finish` in its last step, on a worker.
 
     Args:
         build: adds the steps to a pipeline.
+        finish: makes a dataset of what was written and counted; can be pickled.
         directory: of the dataset; the file rows name files in it.
         beam_config: from `beam_options`.
 
@@ -105,18 +66,24 @@ def run(build: Callable[[beam.Pipeline], Outputs], *, directory: str, beam_confi
     """
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     path = files.join(directory, _RESULTS)
+    handed_over = engines.is_handed_over(beam_config)
     try:
         with _without_known_tracebacks(), _pipeline(beam_config) as pipeline:
-            _collect(build(pipeline), directory, path)
+            together = _collect(build(pipeline), directory)
+            last = beam.Map(_finish_results, finish) if handed_over else beam.Map(_write_results, path)
+            _ = together | ("Finish" if handed_over else "WriteResults") >> last
     except BaseException as error:
         discard(directory)
         known = _known(error)
         if known is None:
             raise
         raise known from None
+    if handed_over:
+        logging.info("%s: its manifest is written by the last step of the job", directory)
+        return
     body = json.loads(files.read_bytes(path))
     files.remove(path)
-    return _results(body)
+    finish(_results(body))
 
 
 def _pipeline(beam_config: PipelineOptions) -> beam.Pipeline:
@@ -124,6 +91,8 @@ def _pipeline(beam_config: PipelineOptions) -> beam.Pipeline:
         return beam.Pipeline(options=beam_config)
     except ValueError as error:  # an unknown runner, or one that lacks an option
         raise ConfigError(f"--runner: {' '.join(str(error).split())}") from None
+    except ImportError as error:  # Dataflow's runner needs apache-beam[gcp]
+        raise UnavailableError(f"--runner: {error}; see docs/engines.md") from None
 
 
 @contextlib.contextmanager
@@ -159,7 +128,8 @@ def _known(error: BaseException) -> KdcnError | None:
     return _ERRORS[name](message.split(" [while running")[0])
 
 
-def _collect(outputs: Outputs, directory: str, path: str) -> None:
+def _collect(outputs: Outputs, directory: str) -> Any:
+    """All rows, counts and facts as one element (None, parts)."""
     dead = outputs.dead | "AllDeadLetters" >> beam.Flatten()
     outputs.files.append(dead | "WriteDeadLetters" >> dead_letters.WriteDeadLetters(directory))
     outputs.counts.append(dead | "CountDeadLetters" >> dead_letters.CountDeadLetters())
@@ -170,20 +140,27 @@ def _collect(outputs: Outputs, directory: str, path: str) -> None:
         rows | "TagFiles" >> beam.Map(lambda row: ("files", row)),
         *(facts | f"TagFacts{i}" >> beam.Map(lambda pair: ("facts", pair)) for i, facts in enumerate(outputs.facts)),
     ]
-    (
+    return (
         parts
         | "Results" >> beam.Flatten()
         | "OneKey" >> beam.Map(lambda part: (None, part))
         | "Together" >> beam.GroupByKey()
-        | "WriteResults" >> beam.Map(_write_results, path)
     )
 
 
-def _write_results(together: tuple[None, Any], path: str) -> None:
+def _body(together: tuple[None, Any]) -> dict[str, list]:
     body: dict[str, list] = {"counts": [], "files": [], "facts": []}
     for kind, part in together[1]:
         body[kind].append(part)
-    files.write_atomic(path, json.dumps(body).encode())
+    return body
+
+
+def _write_results(together: tuple[None, Any], path: str) -> None:
+    files.write_atomic(path, json.dumps(_body(together)).encode())
+
+
+def _finish_results(together: tuple[None, Any], finish: Callable[[Results], None]) -> None:
+    finish(_results(_body(together)))
 
 
 def _results(body: dict[str, list]) -> Results:

@@ -22,14 +22,13 @@ def test_the_local_runner_fits_the_input():
 
 def test_the_users_choice_wins():
     assert chosen(["--direct_running_mode=multi_threading"], 1 << 30) == ("FnApiRunner", "multi_threading")
-    assert chosen(["--runner=PortableRunner"], 1 << 30)[0] == "PortableRunner"
-    assert chosen(["--runner", "PortableRunner"], 1 << 30)[0] == "PortableRunner"
+    assert chosen(["--runner=FlinkRunner"], 1 << 30)[0] == "FlinkRunner"
+    assert chosen(["--runner", "FlinkRunner"], 1 << 30)[0] == "FlinkRunner"
 
 
-def test_mistyped_options_are_refused_by_the_local_runner_only():
+def test_mistyped_options_are_refused():
     with pytest.raises(ConfigError, match="--runer: neither"):
         job.beam_options(["--runer=X"], 1)
-    job.beam_options(["--runner=FlinkRunner", "--parallelism=4"], 1)
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
