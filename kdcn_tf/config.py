@@ -72,6 +72,10 @@ class LogsConfig(Section):
         0.01, "share of records of a stream that may be dead letters before the job fails", fraction
     )
     max_keywords: int = option(16, "keywords cut from one text at the most", at_least(1))
+    dead_letter_records: str = option(
+        "none", "what dead letters hold of the record: 'redacted': its fields, without texts and numbers",
+        one_of("none", "redacted", "raw"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class CkgConfig(Section):
     triples_per_file: int = option(200_000, "triples in one file, the unit of training work", at_least(1))
     ids_per_file: int = option(100_000, "entities in one id map or adjacency file", at_least(1))
     stored_neighbors: int = option(20, "neighbours kept per entity (K)", at_least(1))
+    hash_salt: int = option(
+        0, "another number gives other entity hashes, for the rare graph in which two collide", seed_range
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

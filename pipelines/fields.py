@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_LARGEST = 3.4e38  # examples hold 32-bit floats; above this they would hold infinity
+LARGEST = 3.4e38  # examples hold 32-bit floats; above this they would hold infinity
 
 
 class RecordError(ValueError):
@@ -97,7 +97,7 @@ def _finite(name: str, value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise RecordError(name, "is not finite")
-    if abs(number) > _LARGEST:
+    if abs(number) > LARGEST:
         raise RecordError(name, "is too large")
     return number
 

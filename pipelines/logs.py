@@ -6,7 +6,7 @@ anything of the record's content, so both may be written to a file that people r
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -15,7 +15,7 @@ from kdcn_tf import ckg, keys, text
 from kdcn_tf.config import LogsConfig
 from pipelines.fields import Fields, RecordError
 
-_LAST_SECOND = 10**11  # year 5138: a larger number is in milliseconds
+LAST_SECOND = 10**11  # year 5138: a larger number is in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _timestamp(fields: Fields) -> float:
     if isinstance(value, datetime):  # a Parquet column; without a zone it is UTC
         return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
     seconds = fields.number("timestamp")
-    if abs(seconds) > _LAST_SECOND:
+    if abs(seconds) > LAST_SECOND:
         raise RecordError("timestamp", "not in seconds since 1970")
     return seconds
 
@@ -160,7 +160,11 @@ def _keywords(fields: Fields, name: str, limit: int) -> tuple[str, ...]:
     """Keywords given as a list; those of a text are cut from it."""
     value = fields.value(name)
     found = text.given_keywords(value if isinstance(value, str) else fields.texts(name), limit)
-    return tuple(_check_key(name, ckg.KEYWORD, word) for word in found)
+    return _checked_words(name, found)
+
+
+def _checked_words(field: str, words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_check_key(field, ckg.KEYWORD, word) for word in words)
 
 
 def _user(fields: Fields, config: LogsConfig) -> User:
@@ -179,7 +183,7 @@ def _item(fields: Fields, config: LogsConfig) -> Item:
         stats=fields.numbers("stats"),
         keywords=_keywords(fields, "keywords", config.max_keywords)
         if fields.has("keywords")
-        else tuple(text.keywords(title, config.max_keywords)),
+        else _checked_words("title", text.keywords(title, config.max_keywords)),
     )
 
 
@@ -214,7 +218,7 @@ def _session(fields: Fields, config: LogsConfig) -> Session:
         intention=_optional_id(fields, "intention", ckg.INTENTION),
         keywords=_keywords(fields, "keywords", config.max_keywords)
         if fields.has("keywords")
-        else tuple(text.keywords(_spoken(fields), config.max_keywords)),
+        else _checked_words("utterances", text.keywords(_spoken(fields), config.max_keywords)),
     )
 
 

@@ -8,7 +8,7 @@ import apache_beam as beam
 from kdcn_tf.config import LogsConfig
 from pipelines import logs
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
-from pipelines.dead_letters import dead_letter
+from pipelines.dead_letters import dead_letter, shown
 from pipelines.fields import RecordError
 from pipelines.parsing import chunks
 
@@ -38,7 +38,8 @@ class ParseRecords(CountingDoFn):
             try:
                 record, unknown = logs.parse(self._stream, line, self._config)
             except RecordError as error:
-                yield dead_letter(self._stream, path, number, error, "parse")
+                content = shown(line, self._config.dead_letter_records)
+                yield dead_letter(self._stream, path, number, error, "parse", content)
                 continue
             if unknown:
                 self.count(f"unknown_fields.{self._stream}", unknown)

@@ -120,10 +120,12 @@ def rows_of(chunk: Chunk) -> Iterator[tuple[int, Row]]:
             yield number, row
 
 
-def digest(row: Row) -> int:
-    """Signed 64-bit hash of a line as it stands in the file, or of a Parquet row's values: equal on every machine.
-
-    Of records that share an id, that with the smallest digest counts, in every job.
-    """
+def digest(row: Row) -> bytes:
+    """64-bit hash of a line as it stands in the file, or of a Parquet row's values: equal on every machine."""
     line = row if isinstance(row, bytes) else repr(sorted(row.items())).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "little", signed=True)
+    return hashlib.blake2b(line, digest_size=8).digest()
+
+
+def digest_number(row: Row) -> int:
+    """`digest` as a signed number. Of records that share an id, that with the smallest counts, in every job."""
+    return int.from_bytes(digest(row), "little", signed=True)

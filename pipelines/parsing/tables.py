@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipelines.logs import Behavior, Item, Record, Session, User
+from pipelines.logs import Behavior, Item, Session, User
+from pipelines.parsing.chunks import Row, digest
 
 _TEXT, _TEXTS, _NUMBER, _WHOLE = pa.string(), pa.list_(pa.string()), pa.float64(), pa.int64()
 
@@ -62,20 +63,28 @@ ROW_OF: dict[str, Callable[[Any], tuple]] = {
 """Stream -> values of a record, in the order of the stream's columns."""
 
 
-def row_of(stream: str, record: Record) -> tuple:
-    return ROW_OF[stream](record)
-
-
 def table(
-    stream: str, lines: Sequence[int], digests: np.ndarray, rows: Sequence[tuple], wanted: frozenset[str] | None
+    stream: str, numbers: Sequence[int], lines: Sequence[Row], rows: Sequence[tuple], wanted: frozenset[str] | None
 ) -> pa.Table:
-    """Columns of a stream, those that are wanted (all by default), from its records' values."""
-    found = {LINE: pa.array(lines, _WHOLE), DIGEST: pa.array(digests, _WHOLE)}
+    """Columns of a stream's good records, those that are wanted (all by default).
+
+    Args:
+        stream: key of `SCHEMAS`.
+        numbers: where the records stand in their file.
+        lines: as they stand there.
+        rows: values of the columns, in their order.
+        wanted: names of columns; None: all.
+    """
+    found = {}
+    if wanted is None or LINE in wanted:
+        found[LINE] = pa.array(numbers, _WHOLE)
+    if wanted is None or DIGEST in wanted:
+        found[DIGEST] = pa.array(np.frombuffer(b"".join(map(digest, lines)), "<i8"), _WHOLE)
     for place, (name, kind) in enumerate(SCHEMAS[stream].items()):
         if wanted is None or name in wanted:
             values = [row[place] for row in rows]
             found[name] = _texts(values) if kind == _TEXTS else pa.array(values, kind)
-    return pa.table({name: found[name] for name in found if wanted is None or name in wanted})
+    return pa.table(found)
 
 
 def _texts(values: Sequence[Sequence[str]]) -> pa.ListArray:

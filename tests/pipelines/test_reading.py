@@ -77,7 +77,7 @@ def test_bad_lines_become_dead_letters_and_all_are_counted(tmp_path):
         read = pipeline | reading.ReadFiles((path,), reading.ParseRecords("users", LogsConfig()))
         expected = [(logs.User("u1", ()), path, 1), (logs.User("u2", ("a",)), path, 4)]
         assert_that(read[GOOD], equal_to(expected), "good")
-        assert_that(read[DEAD], equal_to([("users", path, 2, "", "malformed JSON", "parse")]), "dead")
+        assert_that(read[DEAD], equal_to([("users", path, 2, "", "malformed JSON", "parse", None)]), "dead")
         counts = [("read.users", 4), ("filtered.users.blank_line", 1), ("unknown_fields.users", 1)]
         assert_that(read[COUNTS], equal_to(counts), "counts")
 
