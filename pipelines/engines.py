@@ -114,7 +114,7 @@ def _refuse_unknown(arguments: Sequence[str], of_runner: Collection[str] = ()) -
     before = ""
     for argument in arguments:
         name = argument.split("=")[0]
-        if name.startswith("-") and name.lstrip("-").removeprefix("no_") not in known:
+        if name.startswith("-") and not {name.lstrip("-"), name.lstrip("-").removeprefix("no_")} & known:
             close = difflib.get_close_matches(name.lstrip("-"), sorted(known), n=1, cutoff=0.8)
             hint = f"; did you mean --{close[0]}?" if close else ""
             raise ConfigError(f"{name}: neither an option of this command nor of Beam{hint}")

@@ -22,6 +22,7 @@ from pipelines.inputs import Inputs
 
 _ERRORS = {kind.__name__: kind for kind in (ConfigError, DataError, UnavailableError, TryAgainError)}
 _RAISED = re.compile(rf"\b({'|'.join(_ERRORS)}): (.*)")
+_LOST = re.compile(r"StatusCode\.UNAVAILABLE\s+details = \"([^\"]*)\"")  # a gRPC error, as text
 _RESULTS = ".job.json"  # hidden, so that no glob of a dataset's files finds it
 
 
@@ -97,12 +98,17 @@ def _pipeline(beam_config: PipelineOptions) -> beam.Pipeline:
 
 @contextlib.contextmanager
 def _without_known_tracebacks() -> Iterator[None]:
-    """Keeps Beam from logging the traceback of an error whose message ends the command anyway."""
+    """Keeps Beam from logging the traceback of an error whose message ends the command anyway.
+
+    Nor does a job service's chatter pass, which Beam hands to the root logger.
+    """
 
     def shown(record: logging.LogRecord) -> bool:
+        of_service = record.module == "portable_runner"
         raised = record.exc_info[1] if record.exc_info else None
-        told = _RAISED.search(f"{type(raised).__name__}: {raised} {record.getMessage()}")
-        return not (told and record.name.startswith("apache_beam"))
+        text = f"{type(raised).__name__}: {raised} {record.getMessage()}"
+        told = _RAISED.search(text) or _LOST.search(text) or (of_service and record.levelno < logging.WARNING)
+        return not (told and (of_service or record.name.startswith("apache_beam")))
 
     handlers = logging.getLogger().handlers
     for handler in handlers:
@@ -121,11 +127,13 @@ def _known(error: BaseException) -> KdcnError | None:
     """
     if type(error).__module__.split(".")[0] == "grpc":
         return UnavailableError(f"the runner can't be reached: {str(error) or type(error).__name__}".split("\n")[0])
-    found = _RAISED.findall(f"{type(error).__name__}: {error}")
-    if not found:
-        return None
-    name, message = found[-1]
-    return _ERRORS[name](message.split(" [while running")[0])
+    text = f"{type(error).__name__}: {error}"
+    found = _RAISED.findall(text)
+    if found:
+        name, message = found[-1]
+        return _ERRORS[name](message.split(" [while running")[0])
+    lost = _LOST.search(text)
+    return UnavailableError(f"the runner can't reach its workers: {lost[1]}") if lost else None
 
 
 def _collect(outputs: Outputs, directory: str) -> Any:

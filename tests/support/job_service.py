@@ -50,13 +50,10 @@ def free_port() -> int:
 def running(directory: Path) -> Iterator[JobService]:
     """Starts both processes, waits until they listen, and kills them and their children afterwards."""
     ports = {"job": free_port(), "pool": free_port()}
-    beam = "apache_beam.runners"
     commands = {
-        "job": [
-            f"{beam}.portability.local_job_service_main", f"--port={ports['job']}", f"--staging_dir={directory}/staged",
-        ],
-        "pool": [f"{beam}.worker.worker_pool_main", f"--service_port={ports['pool']}"],
-    }  # fmt: skip
+        "job": [__file__, str(ports["job"]), f"{directory}/staged"],
+        "pool": ["-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={ports['pool']}"],
+    }
     started = {}
     try:
         for name, command in commands.items():
@@ -69,12 +66,25 @@ def running(directory: Path) -> Iterator[JobService]:
             _kill_group(process)
 
 
+def wait_for(path: Path) -> None:
+    """Until a file is there.
+
+    Raises:
+        TimeoutError: it never comes.
+    """
+    end = time.monotonic() + _PATIENCE
+    while not path.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{path} doesn't come")
+        time.sleep(0.05)
+
+
 def _start(command: list[str], log: Path) -> subprocess.Popen:
     # The pool starts each worker as `python`.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [sys.executable, *command],
             env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
@@ -93,3 +103,23 @@ def _kill_group(process: subprocess.Popen) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _serve(port: int, staging: str) -> None:
+    """What `apache_beam.runners.portability.local_job_service_main` does, with two SDK workers to a job, not one."""
+    from apache_beam.runners.portability import local_job_service
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+    class TwoWorkers(local_job_service.BeamJob):
+        def _invoke_runner(self):
+            self.set_state(local_job_service.beam_job_api_pb2.JobState.RUNNING)
+            runner = fn_runner.FnApiRunner(provision_info=self._provision_info)
+            runner._num_workers = 2
+            return runner.run_via_runner_api(self._pipeline_proto, self.pipeline_options())
+
+    local_job_service.LocalJobServicer(staging, beam_job_type=TwoWorkers).start_grpc_server(port)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), sys.argv[2])
