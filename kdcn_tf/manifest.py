@@ -22,8 +22,8 @@ MANIFEST = "manifest.json"
 CONFIG_FILE = "config.yaml"
 FORMAT = 1
 
-RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING = (
-    "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "evaluation", "serving",
+RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTICS, DRIFT = (
+    "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "evaluation", "serving", "statistics", "drift",
 )  # fmt: skip
 """Kinds of dataset directory."""
 
@@ -126,6 +126,18 @@ def write(directory: str, manifest: Manifest) -> None:
     }
     text = json.dumps(body, indent=1, ensure_ascii=False) + "\n"
     files.write_atomic(files.join(directory, MANIFEST), text.encode())
+
+
+def kind_of(directory: str) -> str:
+    """Kind of a finished dataset.
+
+    Raises:
+        DataError: no manifest, or one that can't be read.
+    """
+    path = files.join(directory, MANIFEST)
+    if not files.exists(path):
+        raise DataError(f"{path}: no such file; the directory is not a finished dataset")
+    return _parse(path).kind
 
 
 def read(directory: str, kind: str, check_digests: bool = False) -> Manifest:

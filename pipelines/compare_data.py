@@ -1,0 +1,95 @@
+"""Shows how two datasets differ: distributions, rates, names that only one has.
+
+  kdcn compare-data A B --output DRIFT [Beam options such as --runner=...]
+  kdcn compare-data YESTERDAY TODAY --fail_over=0.1 --output DRIFT     exit code 65 if they differ by more
+
+A and B are two knowledge graphs or two CTR datasets, or what describe-data wrote of them. Writes drift.json and
+report.html. Categories of CTR datasets with different id maps are compared if describe-data got --ckg for both.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from kdcn_tf import command, manifest
+from kdcn_tf.errors import ConfigError, DataError
+from pipelines.describe_data import REPORT_FILE, STATISTICS_FILE, split_arguments, write_parts
+from pipelines.quality import collect, drift, extras, pages, report
+
+_DRIFT = "drift.json"
+_PRINTED = 10
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags(with_config=False)
+    values.set_gnu_getopt(True)
+    flags.DEFINE_float("fail_over", None, "exit with 65 if a divergence is larger", 0, flag_values=values)
+    command.output_flags(values, "the comparison")
+    return values
+
+
+def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
+    directories, beam_arguments = split_arguments(rest, "A", "B")
+    command.required(values, "output")
+    extras.check()
+    for directory in directories:
+        if manifest.kind_of(directory) != manifest.STATISTICS:
+            collect.read_dataset(directory)
+    manifest.prepare_output(values.output, manifest.DRIFT, values.overwrite)
+    with manifest.discarded_on_failure(values.output):
+        a, b = (_statistics(directory, values.output, beam_arguments) for directory in directories)
+        found = drift.drift(a, b)
+        _write(values.output, found, directories)
+    rows = drift.worst(found)
+    print(_table(rows))
+    over = [row for row in rows if values.fail_over is not None and row[0] > values.fail_over]
+    if over:
+        value, measure, name = over[0]
+        raise DataError(
+            f"{len(over)} divergences exceed --fail_over={values.fail_over:g}; the largest: {measure} {value:.4g} of "
+            f"{name!r}; see {values.output}"
+        )
+
+
+def _statistics(directory: str, scratch: str, beam_arguments: Sequence[str]) -> dict[str, Any]:
+    """What describe-data wrote, or would write, of a directory."""
+    if manifest.kind_of(directory) == manifest.STATISTICS:
+        made = manifest.read(directory, manifest.STATISTICS)
+        (entry,) = made.group(STATISTICS_FILE)
+        return json.loads(manifest.read_file(directory, entry))
+    found: list[dict[str, Any]] = []
+    collect.run(
+        directory,
+        collect.read_dataset(directory),
+        found.append,
+        names_from=None,
+        scratch=scratch,
+        beam_arguments=beam_arguments,
+    )
+    if not found:
+        raise ConfigError(
+            "a job that is handed over gives no numbers back: use describe-data, then compare what it wrote"
+        )
+    return found[0]
+
+
+def _write(output: str, found: dict[str, Any], directories: Sequence[str]) -> None:
+    page = report.render("Drift", f"A: {directories[0]} ({found['a']}), B: {directories[1]} ({found['b']})",
+                         pages.drifted(found))  # fmt: skip
+    body = (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode()
+    write_parts(output, manifest.DRIFT, {_DRIFT: body, REPORT_FILE: page}, {"a": found["a"], "b": found["b"]}, {})
+
+
+def _table(rows: Sequence[tuple[float, str, str]]) -> str:
+    """The largest divergences, a line each."""
+    return "\n".join(f"{value:10.4f}  {measure:<16}  {name}" for value, measure, name in rows[:_PRINTED])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run("compare-data", __doc__ or "", _flags(), build, argv, pass_through=True)
+
+
+if __name__ == "__main__":
+    main()
