@@ -10,6 +10,11 @@ _LATIN_WORD = re.compile(f"{_LETTER}+(?:['’-]{_LETTER}+)*")
 _CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]+")
 _TOKEN = re.compile(f"{_LATIN_WORD.pattern}|{_CJK.pattern}")
 
+_ASCII_WORD = re.compile("[a-z0-9]+(?:['-][a-z0-9]+)*")
+_ASCII_CASE = bytes(ord(c.lower()) if c.isascii() and (c.isalnum() or c in "'-") else 32 for c in map(chr, range(256)))
+"""Translates letters to lower case, and what is no part of a word to spaces."""
+_SHORT = 10_000  # of longer texts only the part that holds the first keywords is looked at
+
 ENGLISH_STOP_WORDS = frozenset(
     """a about above after again all also am an and any are as at be because been before being below
     between both but by can could did do does doing don't down during each few for from further get had has
@@ -23,6 +28,7 @@ CHINESE_STOP_WORDS = frozenset(
     """的 了 是 我 你 他 她 它 们 我们 你们 他们 这 那 这个 那个 有 没有 在 和 与 或 就 都 也 很 吗 呢 吧 啊 哦 呀
     请 请问 想 要 一个 一下 什么 怎么 可以 好 好的 不 没 对 给 把 被 让 到 从 还 再 会 能 说 看 去 来 上 下""".split()
 )
+_ASCII_STOPS = ENGLISH_STOP_WORDS | set("abcdefghijklmnopqrstuvwxyz0123456789")  # one character is no keyword
 
 
 @functools.cache
@@ -42,6 +48,8 @@ def keywords(text: str, limit: int) -> list[str]:
         text: English, Chinese or both.
         limit: keywords returned at the most.
     """
+    if text.isascii() and len(text) <= _SHORT:
+        return list(dict.fromkeys(_ascii_words(text)))[:limit]
     return unique(_words(text.lower()), limit)
 
 
@@ -60,6 +68,15 @@ def unique(words: Iterable[str], limit: int) -> list[str]:
             break
         found.setdefault(word)
     return list(found)
+
+
+def _ascii_words(text: str) -> list[str]:
+    """What `_words` finds, several times as fast."""
+    spaced = text.encode().translate(_ASCII_CASE).decode()
+    marks = f" {spaced} ".replace("'", "-")
+    loose = "- " in marks or " -" in marks or "--" in marks  # marks that don't stand between two letters
+    words = _ASCII_WORD.findall(spaced) if loose else spaced.split()
+    return [word for word in words if word not in _ASCII_STOPS]
 
 
 def _words(text: str) -> Iterable[str]:

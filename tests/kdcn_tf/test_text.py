@@ -1,6 +1,8 @@
 """Cutting of keywords."""
 
 import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
 
 from kdcn_tf import text
 
@@ -33,3 +35,9 @@ def test_given_keywords():
     assert text.given_keywords([" Red Shoe ", "", "red shoe", "the"], 8) == ["red shoe", "the"]  # a list is taken
     assert text.given_keywords(None, 8) == []
     assert text.given_keywords(["a", "b", "c"], 2) == ["a", "b"]
+
+
+@for_any(st.text(st.sampled_from("aBs iT't-9,\n\x7f_") | st.characters(max_codepoint=127), max_size=40))
+def test_plain_english_is_cut_as_any_other_text(sentence):
+    """Another text after it can't change its words, but sends all of it another way."""
+    assert text.keywords(sentence, 99) == text.keywords(sentence + " …", 99)
