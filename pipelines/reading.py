@@ -24,10 +24,10 @@ def read_lines(path: str) -> Iterator[tuple[int, Any]]:
 
 
 class ParseRecords(CountingDoFn):
-    """Path of a file -> (record, file, line); dead letters and counts on the side."""
+    """Path of a file -> (record, file, line), or (record, digest of its line); dead letters and counts on the side."""
 
-    def __init__(self, stream: str, config: LogsConfig):
-        self._stream, self._config = stream, config
+    def __init__(self, stream: str, config: LogsConfig, digests: bool = False):
+        self._stream, self._config, self._digests = stream, config, digests
 
     def process(self, path: str):
         for number, line in read_lines(path):
@@ -43,7 +43,7 @@ class ParseRecords(CountingDoFn):
                 continue
             if unknown:
                 self.count(f"unknown_fields.{self._stream}", unknown)
-            yield record, path, number
+            yield (record, chunks.digest_number(line)) if self._digests else (record, path, number)
 
 
 class ParseExtras(CountingDoFn):
