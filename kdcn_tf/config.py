@@ -205,6 +205,9 @@ class CtrConfig(Section):
     max_title_keywords: int = option(8, "title keywords kept, N", at_least(1))
     max_categories: int = option(4, "levels of the category path kept", at_least(1))
     history_days: float | None = option(None, "behaviours older than this are left out; null keeps all", positive)
+    max_leaked_share: float = option(
+        0.0, "share of the clicks of validation and test that may stand in the graph (ckg.interactions)", share
+    )
     examples_per_file: int = option(20_000, "examples in one file, the unit of training work", at_least(1))
 
 

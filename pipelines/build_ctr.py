@@ -16,7 +16,7 @@ from absl import flags
 from kdcn_tf import command, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import DataError
-from pipelines import ctr, inputs, job, triples
+from pipelines import ctr, inputs, job, leaks, triples
 
 _SPLITS = (triples.TRAIN, triples.VALID, triples.TEST)
 _MOMENTS = "moments/"
@@ -65,6 +65,11 @@ def _finish(
     directory: str, source: inputs.Inputs, graph: manifest.Manifest, config: Config, results: job.Results
 ) -> None:
     counts = results.counts
+    try:
+        counts.update(leaks.check(results.facts, graph, config.ctr.max_leaked_share))
+    except DataError:
+        job.discard(directory)
+        raise
     splits = {name: sum(f.count for f in results.files.get(name, ())) for name in _SPLITS}
     counts["used.impressions"] = sum(splits.values())
     made = manifest.Manifest(
@@ -79,6 +84,8 @@ def _finish(
     job.finish(directory, results, made, config, list(source.only(ctr.STREAMS)), needed=[triples.TRAIN])
     job.log_counts("build-ctr", counts, source)
     logging.info("build-ctr: examples %s", job.readable(splits))
+    if counts.get("leak_check.leaked"):
+        logging.warning("build-ctr: %s held-out clicks stand in the graph", f"{counts['leak_check.leaked']:,}")
     for split in (name for name, number in splits.items() if not number):
         logging.warning("build-ctr: no examples in split %r; see time.train_end and time.valid_end", split)
 

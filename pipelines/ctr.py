@@ -9,7 +9,7 @@ from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.records import OOV_ID
-from pipelines import dedupe, known_items, moments, names, reading, writing
+from pipelines import dedupe, known_items, leaks, moments, names, reading, writing
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.ctr_examples import Event, Shown, known, split_of, user_examples
 from pipelines.extract import category_entities, entity
@@ -156,13 +156,23 @@ class UserExamples(CountingDoFn):
                 events.append(Event(*value))
             else:
                 shown.append(self._shown(value))
-        self.count("used.behaviors", len(events))
+        self._count_behaviors(events, shown)
         if user == OOV_ID and shown:
             self.count("oov.user")
         found = user_examples(events, shown, user=user, dense_names=sorted(sums), config=self._config)
         for timestamp, example in found:
             order = int.from_bytes(hashlib.blake2b(example, digest_size=8).digest(), "little", signed=True)
             yield self._split(timestamp), writing.with_order(order, example)
+
+    def _count_behaviors(self, events: list[Event], shown: list[Shown]) -> None:
+        """A behaviour is used if it lies strictly before an impression of its user."""
+        last = max((one.timestamp for one in shown), default=None)
+        late = 0 if last is None else sum(event.timestamp >= last for event in events)
+        if events and last is None:
+            self.count("filtered.behaviors.no_impression", len(events))
+        if late:
+            self.count("filtered.behaviors.late", late)
+        self.count("used.behaviors", 0 if last is None else len(events) - late)
 
     def _shown(self, value) -> Shown:
         query, timestamp, session, item, label, weight, source, title, categories, stats = value
@@ -216,6 +226,9 @@ def build(pipeline: beam.Pipeline, inputs: Inputs, graph: Manifest, graph_dir: s
     outputs.facts.append(
         sums | "MomentFacts" >> beam.MapTuple(lambda name, found: (f"moments/{name}", moments.mean_and_std(found)))
     )
+    if leaks.relations(graph):
+        clicks = examples[GOOD] | "Clicks" >> beam.ParDo(leaks.ClicksOfExamples(leaks.Pairs.of(graph)))
+        outputs.facts.append(clicks | "FindLeaks" >> leaks.FindLeaks(graph_dir, graph))
     return outputs
 
 

@@ -18,6 +18,7 @@ COMMANDS: dispatch.Table = {
     "export-embeddings": ("kdcn_tf.cli.export_embeddings", "write the pretrained entity embeddings"),
     "neighbors": ("kdcn_tf.cli.neighbors", "show the entities nearest to one by their embeddings"),
     "build-ctr": ("pipelines.build_ctr", "build click examples with the graph's ids (Beam)"),
+    "check-leaks": ("pipelines.check_leaks", "look for held-out clicks that the graph already holds (Beam)"),
     "describe-data": ("pipelines.describe_data", "write statistics, schema and a report of a dataset (Beam)"),
     "compare-data": ("pipelines.compare_data", "show how two datasets differ"),
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),

@@ -87,6 +87,7 @@ def _examples(found: dict[str, Any]) -> list[Section]:
         (feature, name, _share(body["missing"], split["examples"]), *map(body.get, ("mean", "std", "min", "max")))
         for name, split in splits.items() for feature, body in split.get("dense", {}).items()
     ]  # fmt: skip
+    dense.sort(key=_name)
     days = {name: [(day, rate) for day, _, rate in _rates(split["by"]["day"], _date)] for name, split in splits.items()}
     days = {name: rows for name, rows in days.items() if rows}
     header = ("split", "examples", "clicks", "label rate", "known users", "known items")
@@ -100,7 +101,7 @@ def _examples(found: dict[str, Any]) -> list[Section]:
         Section("Features", "Unknown: ids that the graph doesn't have, as a share of all values.", tables=[
             Table(("feature", "split", "missing", "unknown", "values per example", "at most"), sorted(features))]),
         Section("Dense statistics", "As they stand in the examples, before any transformation.", tables=[
-            Table(("statistic", "split", "missing", "mean", "std", "min", "max"), sorted(dense, key=_name))]),
+            Table(("statistic", "split", "missing", "mean", "std", "min", "max"), dense)]),
     ]  # fmt: skip
 
 
