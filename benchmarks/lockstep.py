@@ -166,7 +166,7 @@ def with_no_error(call, *arguments) -> None:
         call(*arguments)
 
 
-def _stats(session: int) -> dict[int, list[str]]:
+def stats(session: int) -> dict[int, list[str]]:
     """Processes of a session, and the fields of their `stat` from the third on."""
     found = {}
     for task in Path("/proc").iterdir():
@@ -182,12 +182,17 @@ def _stats(session: int) -> dict[int, list[str]]:
 
 def members(session: int) -> list[int]:
     """Processes of a session."""
-    return list(_stats(session))
+    return list(stats(session))
+
+
+def cpu_of(fields: list[str]) -> float:
+    """Seconds of all cores that a process with such `stats` has used."""
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(session: int) -> float:
     """Seconds of all cores that the live processes of a session have used."""
-    return sum(int(fields[11]) + int(fields[12]) for fields in _stats(session).values()) / os.sysconf("SC_CLK_TCK")
+    return sum(map(cpu_of, stats(session).values()))
 
 
 def peak_bytes(session: int) -> dict[str, int]:

@@ -106,7 +106,7 @@ def _users(shape: Shape, chunk: Chunk) -> list[str]:
 def _items(shape: Shape, chunk: Chunk) -> list[str]:
     random, numbers = chunk
     rows = len(numbers)
-    leaves, sellers = _draw(random, shape.names("category"), (rows,)), _draw(random, shape.names("seller"), (rows,))
+    leaves, sellers = (_draw(random, shape.names(kind), (rows,), 0.5) for kind in ("category", "seller"))
     words = _distinct(random, shape.names("word"), rows, ITEM_WORDS)
     values = _draw(random, max(shape.names("value") // len(PROPERTIES), 4), (rows, SHOWN))
     names = _distinct(random, len(PROPERTIES), rows, SHOWN)
@@ -145,7 +145,7 @@ def _head(shape: Shape, numbers: np.ndarray) -> list[str]:
 def _sessions(shape: Shape, chunk: Chunk) -> list[str]:
     random, numbers = chunk
     rows = len(numbers)
-    sellers = _draw(random, shape.names("seller"), (rows,))
+    sellers = _draw(random, shape.names("seller"), (rows,), 0.5)
     intentions = _draw(random, shape.names("intention"), (rows,))
     words = _distinct(random, shape.names("word"), rows, SESSION_WORDS)
     if shape.skew:
