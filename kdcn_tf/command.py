@@ -4,7 +4,9 @@ A command is a module with `main(argv)`, made by `command.run`; each has flags o
 importing one has no side effect on another.
 """
 
+import atexit
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -79,14 +81,24 @@ def run(
         if "helpconfig" in values and values.helpconfig:
             print(options.describe(resolve_config(values)))
             sys.exit(0)
-        sys.exit(call(values, rest) or 0)
+        _leave(call(values, rest) or 0)
     except (KdcnError, OSError) as error:
         known = errors.of_os(error) if isinstance(error, OSError) else error
         print(f"kdcn {name}: error: {known}", file=sys.stderr)
-        sys.exit(known.exit_code)
+        _leave(known.exit_code)
     except KeyboardInterrupt:
         print(f"kdcn {name}: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exits; by the short way where tensorflow-io is loaded, whose S3 client aborts the process as it is unloaded."""
+    if "tensorflow_io" in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parse(name: str, values: flags.FlagValues, arguments: list[str], pass_through: bool) -> list[str]:

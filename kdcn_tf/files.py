@@ -8,12 +8,13 @@ import contextlib
 import fcntl
 import glob as local_glob
 import hashlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from typing import IO, Any
 
 from kdcn_tf import errors
-from kdcn_tf.errors import ConfigError, DataError, KdcnError, TryAgainError
+from kdcn_tf.errors import ConfigError, DataError, KdcnError, TryAgainError, UnavailableError
 
 _CHUNK = 1 << 20
 
@@ -24,7 +25,13 @@ def is_remote(path: str) -> bool:
 
 def _remote(path: str) -> Any:
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.value_provider import RuntimeValueProvider
 
+    if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
+        FileSystems.set_options(PipelineOptions([]))  # outside of a job: S3's file system refuses to go without any
+    if path.startswith("s3://") and importlib.util.find_spec("boto3") is None:
+        raise UnavailableError(f"{path}: s3:// needs boto3: pip install 'apache-beam[aws]'")
     try:
         FileSystems.get_filesystem(path)
     except ValueError:

@@ -70,10 +70,12 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 def _judge(
     directory: str, ctr: manifest.Manifest, split: str, models: Mapping[str, str], baselines: Sequence[str]
 ) -> tuple[Judged, int]:
+    from kdcn_tf.data import filesystems
     from kdcn_tf.data.failures import translated
     from kdcn_tf.training import evaluation
     from kdcn_tf.training.finetune import load_model
 
+    filesystems.require(directory, *models.values())
     data = evaluation.heldout(directory, ctr, split)
     logits = {}
     for name, path in models.items():

@@ -48,8 +48,10 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     for entity_type in types:
         spans_of(ckg, entity_type)
     manifest.prepare_output(output, manifest.EMBEDDINGS, values.overwrite)
-    from kdcn_tf.data.failures import translated  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.data.failures import translated
 
+    filesystems.require(directory, ckg_directory, output)
     with manifest.discarded_on_failure(output), translated(directory):
         _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
 

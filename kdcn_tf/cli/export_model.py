@@ -31,10 +31,12 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ctr", "ckg", "output")
     ctr = manifest.read(values.ctr, manifest.CTR)
     graph = manifest.read(values.ckg, manifest.CKG)
+    from kdcn_tf.data import filesystems
     from kdcn_tf.data.failures import translated
     from kdcn_tf.export.serving import export
     from kdcn_tf.training.finetune import load_model
 
+    filesystems.require(values.model, values.ctr, values.ckg, values.output)
     model, trained = load_model(values.model)
     with translated(values.output):
         path = export(

@@ -31,9 +31,11 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     config = command.resolve_config(values, {"ckg.stored_neighbors": ckg.number("stored_neighbors")})
     # oneDNN pays for large matrices; a step's are 64 wide, and take a quarter more processor time with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
-    from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.training import cluster
 
+    filesystems.require(values.ckg, values.output)
     with translated("training"):
         _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite)
 

@@ -39,9 +39,11 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise ConfigError(f"logs.behaviors: {values.ctr} was built with {suggested['logs.behaviors']}")
     if config.kdcn.pretrained and not values.embeddings:
         raise ConfigError("--embeddings: is required, unless --set kdcn.pretrained=false")
+    from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
-    from kdcn_tf.training import cluster  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.training import cluster
 
+    filesystems.require(values.ctr, values.embeddings, values.output)
     with translated("training"):
         _train(cluster.start(), config, ctr, values)
 

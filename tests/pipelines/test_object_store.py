@@ -1,0 +1,133 @@
+"""Datasets in an object store: a local S3 server, Beam's and tensorflow-io's file systems, in processes of their own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from support.job_service import free_port
+from support.raw_logs import run, streams, write_raw
+
+from kdcn_tf import manifest
+from pipelines import build_ckg
+
+ROOT = Path(__file__).parents[2]
+KEYS = {"AWS_ACCESS_KEY_ID": "fake", "AWS_SECRET_ACCESS_KEY": "fake", "AWS_REGION": "us-east-1"}
+
+# Copies the records of a local file to s3:// and reads them back; argv: source, target.
+COPY = """
+import sys
+from kdcn_tf.data import filesystems
+import tensorflow as tf
+assert "s3" not in tf.io.gfile.get_registered_schemes()
+filesystems.require(None, sys.argv[1], sys.argv[2])
+records = list(tf.data.TFRecordDataset(sys.argv[1]).as_numpy_iterator())
+with tf.io.TFRecordWriter(sys.argv[2]) as writer:
+    for record in records:
+        writer.write(record)
+assert records and records == list(tf.data.TFRecordDataset(sys.argv[2]).as_numpy_iterator())
+from kdcn_tf.errors import UnavailableError
+try:
+    filesystems.require("ftp://host/file")
+except UnavailableError as error:
+    print(error)
+sys.stdout.flush()
+import os
+os._exit(0)  # as kdcn_tf.command does: the S3 client aborts as it is unloaded
+"""
+
+
+@pytest.fixture(scope="module")
+def store():
+    """(client, environment for other processes) of an S3 server with a bucket "bucket"."""
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="fake", aws_secret_access_key="fake"
+    )
+    environment = {**os.environ, **KEYS, "PYTHONPATH": str(ROOT), "AWS_ENDPOINT_URL": endpoint}
+    try:
+        make_bucket(client, server)
+        yield client, environment | {"S3_ENDPOINT": endpoint, "S3_USE_HTTPS": "0", "S3_VERIFY_SSL": "0"}
+    finally:
+        server.kill()
+        server.wait()
+
+
+def make_bucket(client, server):
+    for _ in range(100):
+        try:
+            return client.create_bucket(Bucket="bucket")
+        except EndpointConnectionError:
+            assert server.poll() is None, "the S3 server ended"
+            time.sleep(0.2)
+    raise TimeoutError("the S3 server doesn't answer")
+
+
+def upload(client, directory, prefix):
+    for path in directory.iterdir():
+        client.upload_file(str(path), "bucket", f"{prefix}/{path.name}")
+
+
+def content(client, key):
+    return client.get_object(Bucket="bucket", Key=key)["Body"].read()
+
+
+def python(environment, *arguments):
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def graph(store, tmp_path_factory):
+    """(local directory, name in the store) of one dataset, built here from local logs, there from those in the store."""
+    directory = tmp_path_factory.mktemp("graph")
+    raw = write_raw(directory / "raw", streams())
+    assert run(build_ckg.main, f"--raw={raw}", f"--output={directory}/ckg") == 0
+    client, environment = store
+    upload(client, raw, "raw")
+    kdcn = ["-m", "pipelines.build_ckg", "--raw=s3://bucket/raw", "--output=s3://bucket/ckg"]
+    done = python(environment, *kdcn)
+    assert done.returncode == 0, done.stderr
+    again = python(environment, *kdcn)
+    assert again.returncode == 2, again.stderr
+    assert "s3://bucket/ckg: not empty" in again.stderr
+    return directory / "ckg"
+
+
+def test_beam_builds_in_the_store_what_it_builds_locally(store, graph):
+    client, _ = store
+    stored = {
+        found["Key"].split("/")[-1] for found in client.list_objects_v2(Bucket="bucket", Prefix="ckg/")["Contents"]
+    }
+    assert stored == {path.name for path in graph.iterdir()}
+    for name in stored:
+        assert content(client, f"ckg/{name}") == (graph / name).read_bytes()
+
+
+def test_records_by_tensorflow_io(store, graph):
+    client, environment = store
+    source = graph / manifest.read(str(graph), manifest.CKG).group("train")[0].name
+    done = python(environment, "-c", COPY, source, "s3://bucket/copy/train.tfrecord")
+    assert done.returncode == 0, done.stderr
+    assert content(client, "copy/train.tfrecord") == source.read_bytes()
+    assert done.stdout.startswith(
+        "ftp://host/file: TensorFlow has no file system for ftp://, even with tensorflow-io: "
+    )
+
+
+def test_training_reads_its_graph_from_the_store(store, graph, tmp_path):
+    _, environment = store
+    flags = ["--ckg=s3://bucket/ckg", f"--output={tmp_path}/model", "--set=pretrain.epochs=1", "--set=encoder.dim=8"]
+    done = python(environment, "-m", "kdcn_tf.cli.train_ckg", *flags)
+    assert done.returncode == 0, done.stderr
+    made = manifest.read(str(tmp_path / "model"), manifest.CKG_MODEL, check_digests=True)
+    assert made.inputs == {"ckg": manifest.read(str(graph), manifest.CKG).fingerprint()}
