@@ -133,8 +133,14 @@ class Run:
         return self.found[program, logs].counts[count] / self.seconds(program, logs, name)
 
     def fastest(self, job: str, logs: str) -> str:
-        """The program of this job that was the fastest on these logs, of the modes it ran in."""
-        ran = [name for name, of in self.found if name.startswith(f"{job}, ") and of == logs]
+        """The program of this job that was the fastest on these logs, of the modes it ran in.
+
+        Raises:
+            MeasurementError: none ran.
+        """
+        ran = [name for (name, of), at in self.found.items() if name.startswith(f"{job}, ") and of == logs and at.runs]
+        if not ran:
+            raise lockstep.MeasurementError(f"{job} on {logs} was not measured")
         return max(ran, key=lambda program: self.rate(program, logs))
 
 

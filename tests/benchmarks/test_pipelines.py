@@ -153,6 +153,11 @@ def test_start_up_is_taken_out_and_each_runs_where_it_is_fastest(tmp_path):
     run.found["Polars", "10x"].counts["rows"] = 4999
     with pytest.raises(lockstep.MeasurementError, match="different graphs"):
         pipelines.compare(run)
+    with pytest.raises(lockstep.MeasurementError, match="takes no longer than its start-up"):
+        run.rate("Polars", "few")
+    run.found.clear()
+    with pytest.raises(lockstep.MeasurementError, match="build-ckg on 10x was not measured"):
+        pipelines.compare(run)
 
 
 def test_a_failing_program_is_reported_and_the_others_go_on(tmp_path, monkeypatch, capsys):
