@@ -13,7 +13,7 @@ Distribution = Mapping[str, float]
 
 _FLOOR = 1e-4  # a share of 0 would make the stability index infinite
 _SHOWN = 20
-_RATE_BUCKETS = 50
+_RATE_STEPS = 20
 OTHERS = "(others)"
 MEASURES = ("jensen_shannon", "l_infinity", "stability_index")
 
@@ -56,12 +56,18 @@ def _all(counts: dict[str, Any]) -> Distribution:
 
 
 def _by_label_rate(body: dict[str, Any]) -> Distribution:
-    """Examples by the label rate of their day, in steps of 0.02: days of two datasets are different ones."""
+    """Examples by the label rate of their day: days of two datasets are different ones.
+
+    Each day is shared out between the two steps of 0.05 around its rate, so that a small change stays small.
+    """
     positives = body["positives"]["numbers"]
     shown: dict[str, float] = {}
     for day, number in body["examples"]["numbers"].items():
-        low = min(_RATE_BUCKETS * positives.get(day, 0) // number, _RATE_BUCKETS - 1) / _RATE_BUCKETS
-        shown[f"from {low:.2f}"] = shown.get(f"from {low:.2f}", 0) + number
+        low, part = divmod(_RATE_STEPS * positives.get(day, 0) / number, 1)
+        for step, share in ((low, 1 - part), (low + 1, part)):
+            if share:
+                key = f"{step / _RATE_STEPS:.2f}"
+                shown[key] = shown.get(key, 0.0) + share * number
     return dict(sorted(shown.items()))
 
 
