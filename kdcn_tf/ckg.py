@@ -1,7 +1,7 @@
 """Schema of the conversation knowledge graph (CKG), as data.
 
 The nine patterns are those of the paper, section III-A-1. To add one, append a row here and yield its
-triples from `pipelines/extract.py`.
+triples from `pipelines/statements.py`.
 """
 
 from dataclasses import dataclass
@@ -58,6 +58,9 @@ PAPER_PATTERNS = (
 ITEM_HAS_KEYWORD = Pattern(ITEM, "has", KEYWORD)
 SESSION_HAS_KEYWORD = Pattern(SESSION, "has", KEYWORD)
 USER_INTERACTED_ITEM = Pattern(USER, "interacted", ITEM)
+
+LOG_PATTERNS = (*PAPER_PATTERNS, ITEM_HAS_KEYWORD, SESSION_HAS_KEYWORD, USER_INTERACTED_ITEM)
+"""Every pattern that logs can yield, in the order of relation ids."""
 
 
 def relation_key(pattern: Pattern, mode: str) -> str:

@@ -10,7 +10,7 @@ kind           group                   files
 =============  ======================  ==============================================================
 raw            <stream>                JSON Lines, plain or gzip; streams of `STREAMS`
 raw            extra/<name>            TSV head, relation, tail; types in info["extra_triples"][<name>]
-ckg            train, valid, test      triple blocks (TFRecord of Example: HEAD, RELATION, TAIL)
+ckg            train, valid, test      triple blocks (TFRecord: HEAD, RELATION, TAIL, WEIGHT)
 ckg            adjacency               adjacency blocks (TFRecord of Example: FIRST_ID, DEGREE, NEIGHBORS)
 ckg            entities/<type>         UTF-8 text, a key a line; id = file.first + line number from 0
 ctr            train, valid, test      CTR examples (TFRecord of Example, keys below)
@@ -25,7 +25,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 STREAMS = ("users", "items", "sessions", "behaviors", "impressions")
 
-# Triple block: three int64 lists of equal length.
+# Triple block: int64 lists of equal length, these and WEIGHT: how many records state the triple.
 HEAD, RELATION, TAIL = "head", "relation", "tail"
 
 # Adjacency block for the ids FIRST_ID, FIRST_ID + 1, ...: int64 lists.

@@ -5,143 +5,166 @@ neighbours the K edges with the smallest stable hash are kept: free of arrival o
 uniform sample, and so is any prefix of it.
 """
 
-import hashlib
-import heapq
-import struct
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 
 from kdcn_tf import ckg, records
-from pipelines import triples, writing
+from pipelines import batches, writing
+from pipelines.batches import column
+from pipelines.entities import Plan
 
-_PAIR = struct.Struct("<2q")
 _IDS_PER_BLOCK = 1024
+_FAN_IN = 256  # files whose edges one step merges
+_ROWS_BEFORE_CUT = 1 << 20
+_LOW = np.uint64(32)
 
-Sample = tuple[int, list[tuple[int, int]]]
-"""Degree, and (hash of the edge, neighbour) of the kept neighbours."""
+Edges = tuple[bytes, bytes]
+"""Arrow bytes of the kept edges of a range of ids, (place, neighbor), and of what was cut, (id, cut).
 
-
-def edge_hash(low: int, high: int) -> int:
-    """Signed 64-bit stable hash of an undirected edge, ends in order."""
-    return int.from_bytes(hashlib.blake2b(_PAIR.pack(low, high), digest_size=8).digest(), "little", signed=True)
-
-
-def undirected(row: bytes) -> Iterator[bytes]:
-    """The packed edge of a training triple, smaller id first; none for a self-loop."""
-    head, _, tail = triples.ids_of(row)
-    if head != tail:
-        yield _PAIR.pack(min(head, tail), max(head, tail))
+A place is the id's number in its range and 32 bits of the edge's hash, in one uint64; edges of equal
+places go by their neighbour. Ids are numbers in the range too. An id's degree is its edges and its cut.
+"""
 
 
-def both_ends(edge: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
-    low, high = _PAIR.unpack(edge)
-    order = edge_hash(low, high)
-    yield low, (order, high)
-    yield high, (order, low)
+def edges(rows: pa.Table, ids_per_file: int, stored: int) -> Iterator[tuple[int, Edges]]:
+    """(number of the adjacency file, edges of its ids) of a file's triples; all triples of a pair are in one file."""
+    head, tail, pair = (column(rows, name) for name in (records.HEAD, records.TAIL, "pair"))
+    low, high = np.minimum(head, tail), np.maximum(head, tail)
+    order, first = batches.sorted_groups(pair, low, high)
+    once = order[first]
+    once = once[low[once] != high[once]]
+    low, high, pair = low[once], high[once], pair[once] >> _LOW
+    ids, neighbors = np.r_[low, high] - 1, np.r_[high, low]
+    part, number = np.divmod(ids, ids_per_file)
+    places = number.astype(np.uint64) << _LOW | np.r_[pair, pair]
+    for to, found in batches.split(pa.table({"place": places, "neighbor": neighbors}), part):
+        yield to, _packed(*_cut(found, stored))
 
 
-class SampleNeighbors(beam.CombineFn):
-    """Distinct (hash, neighbour) -> degree and the `stored` smallest, sorted.
+def _packed(kept: pa.Table, cut: pa.Table) -> Edges:
+    return batches.pack(kept), batches.pack(cut)
 
-    The accumulator never holds more than 4 * stored neighbours, so a hot entity costs no more than any
-    other, and runners combine before the shuffle.
+
+def _cut(rows: pa.Table, stored: int) -> tuple[pa.Table, pa.Table]:
+    """The `stored` edges of smallest place of every id, sorted; and (id, how many more it has)."""
+    places, neighbors = column(rows, "place"), column(rows, "neighbor")
+    order = np.argsort(places)
+    ordered = places[order]
+    if not batches.first_of_groups(ordered).all():
+        order = np.lexsort((neighbors, places))
+    ids = ordered >> _LOW
+    starts = np.flatnonzero(batches.first_of_groups(ids))
+    lengths = np.diff(np.r_[starts, len(ids)])
+    more = lengths > stored
+    if more.any():
+        rank = np.arange(len(ids)) - np.repeat(starts, lengths)
+        order = order[rank < stored]
+    cut = pa.table({"id": ids[starts[more]].astype(np.int64), "cut": lengths[more] - stored})
+    return pa.table({"place": places[order], "neighbor": neighbors[order]}), cut
+
+
+class Merged:
+    """Edges of one range of ids, added piece by piece; never more in memory than what is kept and a bounded rest.
+
+    Args:
+        stored: edges kept per id.
     """
 
     def __init__(self, stored: int):
         self._stored = stored
+        self._edges: list[pa.Table] = []
+        self._cut: list[pa.Table] = []
+        self._rows = self._limit = 0
 
-    def create_accumulator(self) -> Sample:
-        return 0, []
+    def add(self, found: Edges) -> None:
+        kept, cut = (batches.unpack([packed]) for packed in found)
+        self._edges.append(kept)
+        self._cut.append(cut)
+        self._rows += kept.num_rows
+        if self._rows > 2 * self._limit + _ROWS_BEFORE_CUT:
+            kept, cut = self.result()
+            self._edges, self._cut = [kept], [cut]
+            self._rows = self._limit = kept.num_rows
 
-    def add_input(self, accumulator: Sample, neighbor: tuple[int, int]) -> Sample:
-        degree, kept = accumulator
-        kept.append(neighbor)
-        return degree + 1, self._cut(kept) if len(kept) > 4 * self._stored else kept
-
-    def merge_accumulators(self, accumulators: Iterable[Sample]) -> Sample:
-        degree = 0
-        kept: list[tuple[int, int]] = []
-        for other_degree, other in accumulators:
-            degree += other_degree
-            kept = self._cut(kept + other)
-        return degree, kept
-
-    def compact(self, accumulator: Sample) -> Sample:
-        return accumulator[0], self._cut(accumulator[1])
-
-    def extract_output(self, accumulator: Sample) -> tuple[int, list[int]]:
-        return accumulator[0], [neighbor for _, neighbor in self._cut(accumulator[1])]
-
-    def _cut(self, kept: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        return heapq.nsmallest(self._stored, kept)
+    def result(self) -> tuple[pa.Table, pa.Table]:
+        """Kept edges, sorted, and (id, cut) with an id as often as it was cut."""
+        kept, cut = _cut(pa.concat_tables(self._edges).combine_chunks(), self._stored)
+        return kept, pa.concat_tables([*self._cut, cut]).combine_chunks()
 
 
-class Neighbors(beam.PTransform):
-    """Bytes of training `triples.Row`s -> (id, (degree, neighbours)) of the ids that have any."""
+def merge(found: Iterable[Edges], stored: int) -> Edges:
+    merged = Merged(stored)
+    for one in found:
+        merged.add(one)
+    return _packed(*merged.result())
 
-    def __init__(self, stored: int):
-        super().__init__()
-        self._stored = stored
 
-    def expand(self, rows):
-        return (
-            rows
-            | "Undirected" >> beam.FlatMap(undirected)
-            | "DistinctEdges" >> beam.Distinct()
-            | "BothEnds" >> beam.FlatMap(both_ends)
-            | "Sample" >> beam.CombinePerKey(SampleNeighbors(self._stored))
+def blocks(kept: pa.Table, cut: pa.Table, *, first: int, number: int, stored: int) -> Iterator[bytes]:
+    """Adjacency blocks (`kdcn_tf.records`) of `number` ids from `first`; an id without edges is isolated."""
+    ids = (column(kept, "place") >> _LOW).astype(np.int64)
+    degree = np.bincount(ids, minlength=number)
+    np.add.at(degree, column(cut, "id"), column(cut, "cut"))
+    starts = np.flatnonzero(batches.first_of_groups(ids))
+    rank = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)]))
+    neighbors = np.full((number, stored), ckg.PAD_ID, np.int64)
+    neighbors[ids, rank] = column(kept, "neighbor")
+    for start in range(0, number, _IDS_PER_BLOCK):
+        rows = slice(start, start + _IDS_PER_BLOCK)
+        yield records.encode(
+            {
+                records.FIRST_ID: [first + start],
+                records.DEGREE: degree[rows].tolist(),
+                records.NEIGHBORS: neighbors[rows].reshape(-1).tolist(),
+            }
         )
 
 
-def blocks(
-    rows: Iterable[tuple[int, tuple[int, list[int]]]], *, first: int, last: int, stored: int, ids_per_block: int
-) -> Iterator[bytes]:
-    """Adjacency blocks (`kdcn_tf.records`) of all ids in [first, last); an id without row is isolated."""
-    found = dict(rows)
-    for start in range(first, last, ids_per_block):
-        degrees, flat = [], []
-        for entity in range(start, min(start + ids_per_block, last)):
-            degree, neighbors = found.get(entity, (0, []))
-            degrees.append(degree)
-            flat += neighbors + [ckg.PAD_ID] * (stored - len(neighbors))
-        yield records.encode({records.FIRST_ID: [start], records.DEGREE: degrees, records.NEIGHBORS: flat})
+_NONE = _packed(
+    pa.table({"place": np.zeros(0, np.uint64), "neighbor": np.zeros(0, np.int64)}),
+    pa.table({"id": np.zeros(0, np.int64), "cut": np.zeros(0, np.int64)}),
+)
 
 
 class WriteAdjacency(beam.PTransform):
-    """{"neighbors", "num_entities"} -> FileRow; file i holds ids [1 + i * ids_per_file, ...)."""
+    """{"edges": ((file, training file), `Edges`), "plan"} -> FileRow; file i holds ids [1 + i * ids_per_file, ...)."""
 
-    def __init__(self, directory: str, *, ids_per_file: int, stored: int):
+    def __init__(self, directory: str, *, ids_per_file: int, stored: int, parts: int):
         super().__init__()
-        self._directory, self._ids_per_file, self._stored = directory, ids_per_file, stored
+        self._directory, self._ids_per_file, self._stored, self._parts = directory, ids_per_file, stored, parts
 
     def expand(self, inputs):
-        total = beam.pvalue.AsSingleton(inputs["num_entities"], default_value=0)
-        # Every range gets a row of id 0, so that one with isolated ids only is written too.
-        ranges = inputs["num_entities"] | "Ranges" >> beam.FlatMap(
-            lambda number, size: ((part, (ckg.PAD_ID, (0, []))) for part in range(-(-number // size))),
-            self._ids_per_file,
+        found = inputs["edges"]
+        if self._parts > _FAN_IN:
+            # A category that all files have edges of would keep the last step busy for long.
+            found = (
+                found
+                | "FanIn" >> beam.MapTuple(lambda place, one: ((place[0], place[1] // _FAN_IN), one))
+                | "PerFan" >> beam.GroupByKey()
+                | "Merge" >> beam.MapTuple(lambda place, some, stored: (place, merge(some, stored)), self._stored)
+            )
+        ids = beam.pvalue.AsSingleton(inputs["plan"])
+        # Every range gets a value, so that one with isolated ids only is written too.
+        ranges = inputs["plan"] | "Ranges" >> beam.FlatMap(
+            lambda plan, size: ((part, _NONE) for part in range(-(-plan.number // size))), self._ids_per_file
         )
-        rows = inputs["neighbors"] | "RangeOf" >> beam.Map(
-            lambda row, size: ((row[0] - 1) // size, row), self._ids_per_file
-        )
-        return (
-            (ranges, rows)
-            | beam.Flatten()
-            | "PerRange" >> beam.GroupByKey()
-            | "Write" >> beam.Map(self._write, total)
-        )  # fmt: skip
+        rows = found | "RangeOf" >> beam.MapTuple(lambda place, one: (place[0], one))
+        return (ranges, rows) | beam.Flatten() | "PerRange" >> beam.GroupByKey() | "Write" >> beam.Map(self._write, ids)
 
-    def _write(self, element: tuple[int, Iterable], total: int) -> writing.FileRow:
-        part, rows = element
+    def _write(self, element: tuple[int, Iterable[Edges]], ids: Plan) -> writing.FileRow:
+        part, values = element
         first = 1 + part * self._ids_per_file
-        last = min(first + self._ids_per_file, total + 1)
-        found = blocks(rows, first=first, last=last, stored=self._stored, ids_per_block=_IDS_PER_BLOCK)
+        number = min(self._ids_per_file, ids.number + 1 - first)
+        merged = Merged(self._stored)
+        for found in values:
+            merged.add(found)
         return writing.write_file(
             self._directory,
             group="adjacency",
-            name=writing.shard_name("adjacency", part, -(-total // self._ids_per_file), "tfrecord"),
-            data=writing.tfrecord(found),
-            count=last - first,
+            name=writing.shard_name("adjacency", part, -(-ids.number // self._ids_per_file), "tfrecord"),
+            data=writing.tfrecord(blocks(*merged.result(), first=first, number=number, stored=self._stored)),
+            count=number,
             first=first,
         )

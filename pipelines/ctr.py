@@ -12,10 +12,10 @@ from kdcn_tf.records import OOV_ID
 from pipelines import dedupe, known_items, leaks, moments, names, reading, writing
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.ctr_examples import Event, Shown, known, split_of, user_examples
-from pipelines.extract import category_entities, entity
 from pipelines.inputs import Inputs
 from pipelines.job import Outputs
 from pipelines.logs import Behavior, Impression, Item
+from pipelines.names import category_entities, entity
 
 STREAMS = ("items", "behaviors", "impressions")
 ID_TYPES = (ckg.USER, ckg.ITEM, ckg.CATEGORY, ckg.KEYWORD)
@@ -37,12 +37,12 @@ def times(config: Config) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def item_claim(item: Item, max_categories: int) -> tuple[str, dedupe.Claim]:
+def item_claim(item: Item, digest: int, max_categories: int) -> tuple[str, dedupe.Claim]:
     """The item with its names (itself, title keywords, categories) and (number of keywords, statistics)."""
     words = [entity(ckg.KEYWORD, word) for word in item.keywords]
     this = entity(ckg.ITEM, item.item_id)
     entities = [this, *words, *category_entities(item.category)[:max_categories]]
-    return dedupe.claim(item, (this, (entities, (len(words), item.stats))))
+    return dedupe.claim(item, (this, (entities, (len(words), item.stats))), digest)
 
 
 class ItemFacts(beam.PTransform):
@@ -54,9 +54,10 @@ class ItemFacts(beam.PTransform):
 
     def expand(self, ids):
         config = self._config
-        parsed = ids.pipeline | reading.ReadFiles(self._paths, reading.ParseRecords("items", config.logs))
+        parse = reading.ParseRecords("items", config.logs, digests=True)
+        parsed = ids.pipeline | reading.ReadFiles(self._paths, parse)
         claims = parsed[GOOD] | "Claim" >> beam.MapTuple(
-            lambda record, *_: item_claim(record, config.ctr.max_categories)
+            lambda item, digest: item_claim(item, digest, config.ctr.max_categories)
         )
         winners = claims | dedupe.PickWinners("items")
         resolved = {"names": winners[GOOD], "ids": ids} | names.ResolveNames()

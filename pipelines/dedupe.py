@@ -1,6 +1,6 @@
 """One record per user, item and session.
 
-Of records that share an id and differ, the one with the smallest stable hash of its content wins:
+Of records that share an id, the one whose line has the smallest digest wins (`pipelines.parsing.chunks`):
 arbitrary, but the same in every job and for every order of the input. The others are counted as
 `filtered.<stream>.duplicate`.
 """
@@ -10,12 +10,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from kdcn_tf import keys
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 from pipelines.logs import Item, Record, Session, User
 
 Claim = tuple[int, int, Any]
-"""Number of records, smallest content hash, and what that record yields."""
+"""Number of records, smallest digest, and what that record yields."""
 
 
 def record_key(record: Record) -> str:
@@ -29,9 +28,9 @@ def record_key(record: Record) -> str:
     raise TypeError(f"{type(record).__name__} records have no key")
 
 
-def claim(record: Record, payload: Any) -> tuple[str, Claim]:
-    """`payload`, what the record yields, under the record's key."""
-    return record_key(record), (1, keys.stable_hash(repr(record)), payload)
+def claim(record: Record, payload: Any, digest: int) -> tuple[str, Claim]:
+    """`payload`, what the record yields, under the record's key; `digest` is that of its line."""
+    return record_key(record), (1, digest, payload)
 
 
 class _Winner(beam.CombineFn):

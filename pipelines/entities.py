@@ -1,125 +1,37 @@
 """Entities and their ids: dense, one contiguous range per type, free of arrival order.
 
-An id is: first id of the type + entities in the type's earlier shards + place in the sorted shard.
-The shard is a stable hash of (type, key), so equal sets of entities get equal ids on any machine,
-and no step sees more than one shard.
+Inside a type, ids follow the order of the entities' hashes. A step sees one part of the hashes' range
+and numbers from 0; what stands before the part is added where the ids are used. So equal sets of
+entities get equal ids on any machine and for any number of parts, and no step holds all entities.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 
-from kdcn_tf import ckg, keys
+from kdcn_tf import ckg
+from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
 from kdcn_tf.options import fingerprint
-from pipelines import writing
-from pipelines.counting import COUNTS, GOOD, CountingDoFn
-from pipelines.extract import ALL_PATTERNS, split_triple
+from pipelines import batches, hashing, writing
+from pipelines.batches import column
+from pipelines.counting import COUNTS, CountingDoFn
+from pipelines.distinct import TIMES
+from pipelines.stating import HASH, NAME, TYPE
 
-_PATTERNS = frozenset(ALL_PATTERNS)
+SIZES, KEYS, FORWARD = "sizes", "keys", "forward"
+"""Tags: (`Part`, number), (`Part`, Arrow bytes of keys), what the properties' turn needs."""
+
+NAMES, ASKED, OWNED, KEPT = "n", "r", "o", "e"
+"""Kinds of values: names; (file, hashes and occurrences); values with properties; properties kept by a value."""
+
 _RARE_FILTERED = frozenset(ckg.RARE_FILTERED_TYPES)
 
-Shard = tuple[str, int]
-"""Entity type and shard number."""
-
-
-def occurrences(triple: str) -> Iterator[tuple[str, tuple[int, tuple[str, ...]]]]:
-    """(entity, (times it counts as an attribute, properties it is a value of)) of both ends.
-
-    An attribute counts once per distinct triple of which it is the tail; (property, has, value) doesn't
-    count, as every value has exactly one. In triples of an outside graph both ends count.
-    """
-    head, pattern, tail = split_triple(triple)
-    if pattern == ckg.PROPERTY_HAS_VALUE:
-        yield tail, (0, (head,))
-        return
-    yield head, (0 if pattern in _PATTERNS else 1, ())
-    yield tail, (1, ())
-
-
-class _MergeOccurrences(beam.CombineFn):
-    def create_accumulator(self):
-        return 0, ()
-
-    def add_input(self, accumulator, occurrence):
-        (count, owners), (one, owner) = accumulator, occurrence
-        return count + one, _union(owners, owner)
-
-    def merge_accumulators(self, accumulators):
-        count = 0
-        owners: tuple[str, ...] = ()
-        for other_count, other in accumulators:
-            count, owners = count + other_count, _union(owners, other)
-        return count, owners
-
-    def extract_output(self, accumulator):
-        return accumulator
-
-
-def _union(names: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({*names, *others})) if names and others else names or others
-
-
-class _DropRare(CountingDoFn):
-    """(entity, occurrences) -> entity, where it is kept; at PROPERTIES (property, whether this keeps it)."""
-
-    PROPERTIES = "properties"
-
-    def __init__(self, min_count: int):
-        self._min_count = min_count
-
-    def process(self, element):
-        name, (count, properties) = element
-        entity_type = name.split("\t")[0]
-        kept = entity_type not in _RARE_FILTERED or count >= self._min_count
-        if entity_type == ckg.PROPERTY:  # an end of an outside triple; its values may keep it too
-            yield beam.pvalue.TaggedOutput(self.PROPERTIES, (name, kept))
-            return
-        for owner in properties:
-            yield beam.pvalue.TaggedOutput(self.PROPERTIES, (owner, kept))
-        if kept:
-            yield name
-        else:
-            self.count(f"rare.{entity_type}")
-
-
-class _DropProperties(CountingDoFn):
-    def process(self, element):
-        name, kept = element
-        if kept:
-            yield name
-        else:
-            self.count(f"rare.{ckg.PROPERTY}")
-
-
-class KeptEntities(beam.PTransform):
-    """Distinct triples -> outputs GOOD (distinct entities) and COUNTS (`rare.<type>`).
-
-    Users, items, sellers, sessions, categories and types of outside graphs are all kept. A tag, value,
-    intention or keyword that counts (see `occurrences`) fewer than `min_count` times is dropped, judged
-    on the triples before any is dropped. A property is kept if it keeps a value.
-    """
-
-    def __init__(self, min_count: int):
-        super().__init__()
-        self._min_count = min_count
-
-    def expand(self, triples):
-        judged = (
-            triples
-            | "Occurrences" >> beam.FlatMap(occurrences)
-            | "CountOccurrences" >> beam.CombinePerKey(_MergeOccurrences())
-            | "DropRare" >> beam.ParDo(_DropRare(self._min_count)).with_outputs(COUNTS, _DropRare.PROPERTIES, main=GOOD)
-        )
-        properties = (
-            judged[_DropRare.PROPERTIES]
-            | "AnyValue" >> beam.CombinePerKey(any)
-            | "DropProperties" >> beam.ParDo(_DropProperties()).with_outputs(COUNTS, main=GOOD)
-        )
-        return {
-            GOOD: (judged[GOOD], properties[GOOD]) | "Kept" >> beam.Flatten(),
-            COUNTS: (judged[COUNTS], properties[COUNTS]) | "Dropped" >> beam.Flatten(),
-        }
+Part = tuple[str, int]
+"""Entity type and part of the hashes' range."""
 
 
 def type_order(entity_type: str) -> tuple[int, str]:
@@ -128,75 +40,233 @@ def type_order(entity_type: str) -> tuple[int, str]:
     return known, entity_type
 
 
-def first_ids(sizes: dict[Shard, int]) -> dict[Shard, int]:
-    """First id of every shard; id 0 is PAD."""
+def first_ids(sizes: Iterable[tuple[Part, int]]) -> dict[Part, int]:
+    """First id of every part; id 0 is PAD."""
     first, found = ckg.PAD_ID + 1, {}
-    for shard in sorted(sizes, key=lambda s: (type_order(s[0]), s[1])):
-        found[shard] = first
-        first += sizes[shard]
+    for part, size in sorted(sizes, key=lambda row: (type_order(row[0][0]), row[0][1])):
+        found[part] = first
+        first += size
     return found
 
 
-def _to_shard(name: str, counts: dict[str, int], ids_per_file: int) -> tuple[tuple[str, int, int], str]:
-    entity_type, key = name.split("\t")
-    shards = -(-counts[entity_type] // ids_per_file)
-    return (entity_type, keys.stable_hash(entity_type, key) % shards, shards), key
+class _Known(NamedTuple):
+    """Distinct entities of a part, sorted by hash."""
+
+    hashes: np.ndarray
+    types: np.ndarray  # object
+    names: pa.Array
 
 
-def _size_of(element: tuple[tuple[str, int, int], Iterable[str]]) -> tuple[Shard, int]:
-    (entity_type, shard, _), found = element
-    return (entity_type, shard), sum(1 for _ in found)
+def distinct(names: pa.Table) -> _Known:
+    """The distinct entities of a table of `Names`.
 
-
-class _AssignShard(CountingDoFn):
-    """Keys of a shard -> (entity, id) and, at the tag FILES, the written id map file."""
-
-    FILES = "files"
-
-    def __init__(self, directory: str):
-        self._directory = directory
-
-    def process(self, element, sizes):
-        (entity_type, shard, shards), found = element
-        first = first_ids(sizes)[entity_type, shard]
-        names = sorted(found)
-        for offset, key in enumerate(names):
-            yield f"{entity_type}\t{key}", first + offset
-        group = f"entities/{entity_type}"
-        row = writing.write_file(
-            self._directory,
-            group=group,
-            name=writing.shard_name(group, shard, shards, "txt"),
-            data="".join(f"{key}\n" for key in names).encode(),
-            count=len(names),
-            first=first,
+    Raises:
+        DataError: two entities have the same hash.
+    """
+    order = np.argsort(column(names, HASH), kind="stable")
+    hashes = column(names, HASH)[order]
+    first = batches.first_of_groups(hashes)
+    arranged = names.take(order)
+    types = np.asarray(arranged.column(TYPE).to_numpy(zero_copy_only=False))
+    keys = np.asarray(arranged.column(NAME).to_numpy(zero_copy_only=False))
+    if bool((~first[1:] & ((types[1:] != types[:-1]) | (keys[1:] != keys[:-1]))).any()):
+        place = int(np.flatnonzero(~first[1:] & ((types[1:] != types[:-1]) | (keys[1:] != keys[:-1])))[0])
+        raise DataError(
+            f"an entity of type {types[place]} and one of type {types[place + 1]} have the same 64-bit hash; "
+            "set ckg.hash_salt to another number and build the graph again"
         )
-        yield beam.pvalue.TaggedOutput(self.FILES, row)
+    starts = np.flatnonzero(first)
+    return _Known(hashes[starts], types[starts], arranged.column(NAME).take(starts).combine_chunks())
 
 
-class AssignIds(beam.PTransform):
-    """Distinct entities -> {"ids": (entity, id), "files": FileRow, "sizes": (shard, number)}."""
+class _Number(CountingDoFn):
+    """(part, values) -> (file, ids of the entities it asked for), with SIZES, KEYS, FORWARD and COUNTS.
 
-    def __init__(self, directory: str, ids_per_file: int):
+    Users, items, sellers, sessions, categories and types of outside graphs are all kept. A tag, value,
+    intention or keyword that occurs in fewer than `min_count` triples is dropped, judged on the triples
+    before any is dropped. A property is kept if it keeps a value, so properties have their turn after the
+    others.
+    """
+
+    def __init__(self, min_count: int, parts: int, properties: bool):
+        self._min_count, self._parts, self._properties = min_count, parts, properties
+
+    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
+        part, values = element
+        found: dict[str, list[tuple]] = {NAMES: [], ASKED: [], OWNED: [], KEPT: []}
+        for kind, *value in values:
+            found[kind].append(tuple(value))
+        if not found[ASKED]:
+            return
+        known = distinct(batches.unpack([packed for (packed,) in found[NAMES]]))
+        asked = [(file, batches.unpack([packed])) for file, packed in found[ASKED]]
+        used, occurrences = self._used(known, [rows for _, rows in asked])
+        kept = used & self._often_enough(known, occurrences, found[KEPT])
+        if not self._properties:
+            yield from self._owners(known, kept, found[OWNED])
+            yield from self._forward(part, known, found, asked)
+            late = known.types == ckg.PROPERTY
+            used, kept = used & ~late, kept & ~late
+        for entity_type, number in zip(
+            *np.unique(known.types[used & ~kept].astype(str), return_counts=True), strict=True
+        ):
+            self.count(f"rare.{entity_type}", int(number))
+        yield from self._numbered(part, known, kept, asked)
+
+    @staticmethod
+    def _used(known: _Known, asked: list[pa.Table]) -> tuple[np.ndarray, np.ndarray]:
+        """Which entities triples name (a record that lost to another may have left names), and how often."""
+        used, occurrences = np.zeros(len(known.hashes), bool), np.zeros(len(known.hashes), np.int64)
+        for rows in asked:
+            place, there = batches.places(column(rows, HASH), known.hashes)
+            used[place[there]] = True
+            np.add.at(occurrences, place[there], column(rows, TIMES)[there])
+        return used, occurrences
+
+    def _often_enough(self, known: _Known, occurrences: np.ndarray, keeping: list[tuple]) -> np.ndarray:
+        always = np.array([name not in _RARE_FILTERED for name in known.types], bool)
+        kept = always | (occurrences >= self._min_count)
+        if keeping:
+            place, there = batches.places(np.frombuffer(b"".join(p for (p,) in keeping), np.uint64), known.hashes)
+            kept[place[there]] = True
+        return kept
+
+    def _owners(self, known: _Known, kept: np.ndarray, owned: list[tuple]) -> Iterator[Any]:
+        """Properties of kept values, to their parts."""
+        if not owned:
+            return
+        rows = batches.unpack([packed for (packed,) in owned])
+        place, there = batches.places(column(rows, "value"), known.hashes)
+        owners = np.unique(column(rows, "property")[there & kept[place]])
+        parts = hashing.parts(owners, self._parts)
+        for to in np.unique(parts).tolist():
+            yield beam.pvalue.TaggedOutput(FORWARD, (to, (KEPT, owners[parts == to].tobytes())))
+
+    @staticmethod
+    def _forward(part: int, known: _Known, found: dict[str, list[tuple]], asked: list) -> Iterator[Any]:
+        """What concerns properties, to the same part's second turn."""
+        late = known.hashes[known.types == ckg.PROPERTY]
+
+        def tell(rows: pa.Table, *head: Any) -> Iterator[Any]:
+            mine = rows.filter(pa.array(np.isin(column(rows, HASH), late)))
+            if mine.num_rows:
+                yield beam.pvalue.TaggedOutput(FORWARD, (part, (*head, batches.pack(mine))))
+
+        if len(late):
+            yield from tell(batches.unpack([packed for (packed,) in found[NAMES]]), NAMES)
+            for file, rows in asked:
+                yield from tell(rows, ASKED, file)
+
+    @staticmethod
+    def _numbered(part: int, known: _Known, kept: np.ndarray, asked: list) -> Iterator[Any]:
+        """Numbers the kept entities of each type from 0 and tells the files."""
+        types = sorted(set(known.types[kept]), key=type_order)
+        code, rank = np.full(len(kept), -1), np.zeros(len(kept), np.int64)
+        for number, entity_type in enumerate(types):
+            mine = np.flatnonzero(kept & (known.types == entity_type))
+            code[mine], rank[mine] = number, np.arange(len(mine))
+            yield beam.pvalue.TaggedOutput(SIZES, ((entity_type, part), len(mine)))
+            yield beam.pvalue.TaggedOutput(
+                KEYS, ((entity_type, part), batches.pack(pa.table({NAME: known.names.take(mine)})))
+            )
+        for file, rows in asked:
+            place, there = batches.places(column(rows, HASH), known.hashes)
+            chosen = place[there & kept[place]]
+            if len(chosen):
+                ids = batches.table(
+                    hash=known.hashes[chosen], code=code[chosen].astype(np.int16), rank=rank[chosen].astype(np.uint32)
+                )
+                yield file, (part, types, batches.pack(ids))
+
+
+class Plan(NamedTuple):
+    """Where ids begin.
+
+    Attributes:
+        firsts: first id of every part.
+        spans: type -> its ids [first, last).
+    """
+
+    firsts: dict[Part, int]
+    spans: dict[str, tuple[int, int]]
+
+    @property
+    def number(self) -> int:
+        """Entities in all."""
+        return max((last for _, last in self.spans.values()), default=1) - 1
+
+
+def plan(sizes: Iterable[tuple[Part, int]]) -> Plan:
+    found = list(sizes)
+    firsts = first_ids(found)
+    spans: dict[str, tuple[int, int]] = {}
+    for part, size in found:
+        first, last = spans.get(part[0], (firsts[part], 0))
+        spans[part[0]] = min(first, firsts[part]), max(last, firsts[part] + size)
+    return Plan(firsts, spans)
+
+
+def _pieces(
+    element: tuple[Part, bytes], ids: Plan, per_file: int
+) -> Iterator[tuple[tuple[str, int], tuple[int, bytes]]]:
+    """(part, keys) -> ((type, file number), (first id, keys))."""
+    part, packed = element
+    keys = batches.unpack([packed])
+    start, (first, _) = ids.firsts[part], ids.spans[part[0]]
+    files = (np.arange(start, start + keys.num_rows) - first) // per_file
+    for number, rows in batches.split(keys, files):
+        yield (part[0], number), (max(start, first + number * per_file), batches.pack(rows))
+
+
+class NumberEntities(beam.PTransform):
+    """What is known and asked of each part of the hashes' range -> ids, and the files of the id map.
+
+    Input (part, value), values as listed at `NAMES` and the other kinds. Output {"ids": (file, (part, types,
+    Arrow bytes of hash, code of the type, rank in the part)), "plan": one `Plan`, "files": FileRow, COUNTS}.
+    """
+
+    def __init__(self, directory: str, *, min_count: int, parts: int, ids_per_file: int):
         super().__init__()
         self._directory, self._ids_per_file = directory, ids_per_file
+        self._first, self._second = (_Number(min_count, parts, late) for late in (False, True))
 
-    def expand(self, entities):
-        counts = (
-            entities
-            | "TypeOf" >> beam.Map(lambda name: (name.split("\t")[0], 1))
-            | "CountPerType" >> beam.CombinePerKey(sum)
+    def expand(self, told):
+        first = (
+            told
+            | "PerPart" >> beam.GroupByKey()
+            | "Number" >> beam.ParDo(self._first).with_outputs(SIZES, KEYS, FORWARD, COUNTS, main="ids")
         )
-        shards = (
-            entities
-            | "PickShard" >> beam.Map(_to_shard, beam.pvalue.AsDict(counts), self._ids_per_file)
-            | "PerShard" >> beam.GroupByKey()
+        second = (
+            first[FORWARD]
+            | "PropertiesPerPart" >> beam.GroupByKey()
+            | "NumberProperties" >> beam.ParDo(self._second).with_outputs(SIZES, KEYS, FORWARD, COUNTS, main="ids")
         )
-        sizes = shards | "SizeOf" >> beam.Map(_size_of)
-        assigned = shards | "Assign" >> beam.ParDo(
-            _AssignShard(self._directory), beam.pvalue.AsDict(sizes)
-        ).with_outputs(_AssignShard.FILES, main="ids")
-        return {"ids": assigned.ids, "files": assigned[_AssignShard.FILES], "sizes": sizes}
+        both = {
+            name: (first[name], second[name]) | f"Both{name}" >> beam.Flatten() for name in ("ids", SIZES, KEYS, COUNTS)
+        }
+        found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(plan)
+        files = (
+            both[KEYS]
+            | "Pieces" >> beam.FlatMap(_pieces, beam.pvalue.AsSingleton(found), self._ids_per_file)
+            | "PerFile" >> beam.GroupByKey()
+            | "WriteKeys" >> beam.Map(self._write, beam.pvalue.AsSingleton(found))
+        )
+        return {"ids": both["ids"], "plan": found, "files": files, COUNTS: both[COUNTS]}
+
+    def _write(self, element: tuple[tuple[str, int], Iterable[tuple[int, bytes]]], ids: Plan) -> writing.FileRow:
+        (entity_type, number), pieces = element
+        ordered = sorted(pieces)
+        keys = batches.unpack([packed for _, packed in ordered]).column(NAME).to_pylist()
+        first, last = ids.spans[entity_type]
+        group = f"entities/{entity_type}"
+        return writing.write_file(
+            self._directory,
+            group=group,
+            name=writing.shard_name(group, number, -(-(last - first) // self._ids_per_file), "txt"),
+            data="".join(f"{key}\n" for key in keys).encode(),
+            count=len(keys),
+            first=ordered[0][0],
+        )
 
 
 def id_map(groups: dict[str, tuple[DataFile, ...]], relations: Iterable[str]) -> ckg.IdMap:

@@ -57,9 +57,13 @@ class Inputs:
     def only(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         return {name: self.streams[name] for name in names if name in self.streams}
 
+    def paths(self) -> list[str]:
+        """All files."""
+        groups = [*self.streams.values(), *(extra.paths for extra in self.extras)]
+        return [path for group in groups for path in group]
+
     def bytes(self) -> int:
-        paths = [path for group in self.streams.values() for path in group]
-        return sum(files.size(path) or 0 for path in [*paths, *(p for extra in self.extras for p in extra.paths)])
+        return sum(files.size(path) or 0 for path in self.paths())
 
 
 def define_flags(values: flags.FlagValues, streams: Iterable[str], with_extra: bool) -> None:

@@ -4,9 +4,20 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
+from kdcn_tf import ckg, keys
 from kdcn_tf.manifest import DataFile, Manifest, read_file
 from kdcn_tf.records import OOV_ID
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
+
+
+def entity(entity_type: str, raw: str) -> str:
+    """An entity as one text, `type<TAB>key`, of its raw id or name."""
+    return f"{entity_type}\t{keys.entity_key(entity_type, raw)}"
+
+
+def category_entities(path: tuple[str, ...]) -> list[str]:
+    """One category per level of the path, from the top down."""
+    return [entity(ckg.CATEGORY, key) for key in keys.category_levels(path)]
 
 
 class ReadIds(beam.PTransform):

@@ -4,7 +4,7 @@
 
 This folder is frozen, so that a comparison keeps its meaning while `pipelines` changes: every record, triple, entity
 and edge is an element of its own, shuffled as text or a tuple. It shares with the real job what a record means
-(`pipelines.logs`, `pipelines.extract`) and leaves out what a benchmark's clean logs never need: dead letters, extra
+(`pipelines.logs`) and leaves out what a benchmark's clean logs never need: dead letters, extra
 triples, behaviours, the manifest. Writes triples, adjacency and id maps as `kdcn build-ckg` does, and
 DIR/counts.json: what was counted, and the rows of every file group as `rows.<group>`.
 """

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 
 from benchmarks.elementwise import writing
+from benchmarks.elementwise.extract import split_triple
 from kdcn_tf import ckg, keys
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
-from pipelines.extract import ALL_PATTERNS, split_triple
 
-_PATTERNS = frozenset(ALL_PATTERNS)
+_PATTERNS = frozenset(ckg.LOG_PATTERNS)
 _RARE_FILTERED = frozenset(ckg.RARE_FILTERED_TYPES)
 
 Shard = tuple[str, int]

@@ -6,10 +6,10 @@ from typing import Any
 
 import apache_beam as beam
 
-from benchmarks.elementwise import adjacency, entities, triples
+from benchmarks.elementwise import adjacency, entities, extract, triples
 from kdcn_tf import files, keys
 from kdcn_tf.config import Config, LogsConfig
-from pipelines import extract, logs
+from pipelines import logs
 from pipelines.counting import COUNTS, GOOD, CountingDoFn, SumCounts
 
 Claim = tuple[int, int, list[str]]

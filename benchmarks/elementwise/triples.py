@@ -7,9 +7,9 @@ import apache_beam as beam
 import numpy as np
 
 from benchmarks.elementwise import writing
+from benchmarks.elementwise.extract import split_triple
 from kdcn_tf import ckg, keys, records
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
-from pipelines.extract import ALL_PATTERNS, split_triple
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 _IDS = struct.Struct("<3q")
@@ -33,9 +33,9 @@ def relation_patterns(patterns: Iterable[ckg.Pattern], mode: str) -> dict[str, l
     The order is that of relation ids: patterns of the logs, then outside ones by name.
     """
     used = set(patterns)
-    outside = sorted(used - set(ALL_PATTERNS), key=lambda p: (ckg.relation_key(p, mode), p.name))
+    outside = sorted(used - set(ckg.LOG_PATTERNS), key=lambda p: (ckg.relation_key(p, mode), p.name))
     found: dict[str, list] = {}
-    for pattern in [p for p in ALL_PATTERNS if p in used] + outside:
+    for pattern in [p for p in ckg.LOG_PATTERNS if p in used] + outside:
         found.setdefault(ckg.relation_key(pattern, mode), []).append([pattern.head, pattern.relation, pattern.tail])
     return {name: rows[0] for name, rows in found.items()} if mode == "pattern" else found
 

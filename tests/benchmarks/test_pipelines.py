@@ -12,10 +12,11 @@ from support import raw_logs as support
 
 from benchmarks import lockstep, pipeline_jobs, pipelines, processes, raw_logs
 from benchmarks.elementwise import build as elementwise
+from benchmarks.elementwise import extract
 from benchmarks.peers import polars_ckg
 from kdcn_tf import ckg, manifest
 from kdcn_tf.config import CkgConfig, LogsConfig
-from pipelines import build_ckg, extract, logs
+from pipelines import build_ckg, logs
 
 SHARED = (ckg.PROPERTY_HAS_VALUE, ckg.INTENTION_HAS_KEYWORD)
 """Patterns of which many records yield the same triple."""

@@ -2,62 +2,82 @@
 
 import random
 
-import apache_beam as beam
-from apache_beam.testing.util import assert_that, equal_to
+import numpy as np
+import pyarrow as pa
 from support.raw_logs import read_records
 
 from kdcn_tf import records
-from pipelines import adjacency, triples
+from pipelines import adjacency, batches, entities
 
 
-def rows(edges):
-    return [triples._to_row((tail, (i, head, 0)), 0.0, 0.0)[1] for i, (head, tail) in enumerate(edges)]
+def rows(edges, orders=None):
+    """Triples of ids; the order of a pair is (low, high) as one number, in the hash's upper half."""
+    pairs = [(min(edge) * 100 + max(edge)) << 32 for edge in edges] if orders is None else [o << 32 for o in orders]
+    head, tail = (np.array(ids, np.int64) for ids in zip(*edges, strict=True))
+    return pa.table({"head": head, "relation": head * 0, "tail": tail, "pair": np.array(pairs, np.uint64)})
+
+
+def rebuilt(found, *, number, stored, first=1):
+    """Id -> (degree, neighbours) of merged edges, as blocks tell it."""
+    merged = adjacency.Merged(stored)
+    for one in found:
+        merged.add(one)
+    lists = {}
+    for block in map(records.decode, adjacency.blocks(*merged.result(), first=first, number=number, stored=stored)):
+        for i, degree in enumerate(block[records.DEGREE]):
+            neighbors = block[records.NEIGHBORS][i * stored : (i + 1) * stored]
+            lists[block[records.FIRST_ID][0] + i] = (degree, neighbors)
+    return lists
 
 
 def test_undirected_distinct_and_without_self_loops():
     # 1-2 twice and in both directions, 3-3 a self-loop, 2-4.
-    edges = [(1, 2), (2, 1), (1, 2), (3, 3), (2, 4)]
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        found = pipeline | beam.Create(rows(edges)) | adjacency.Neighbors(5)
-        plain = found | beam.MapTuple(lambda entity, row: (entity, row[0], sorted(row[1])))
-        assert_that(plain, equal_to([(1, 1, [2]), (2, 2, [1, 4]), (4, 1, [2])]))
+    ((part, found),) = adjacency.edges(rows([(1, 2), (2, 1), (1, 2), (3, 3), (2, 4)]), ids_per_file=10, stored=3)
+    assert part == 0
+    assert rebuilt([found], number=4, stored=3) == {
+        1: (1, [2, 0, 0]), 2: (2, [1, 4, 0]), 3: (0, [0, 0, 0]), 4: (1, [2, 0, 0]),
+    }  # fmt: skip
 
 
-def test_keeps_the_edges_with_the_smallest_hash_in_their_order():
-    others = list(range(2, 60))
-    expected = sorted(others, key=lambda other: adjacency.edge_hash(1, other))[:3]
-    combine = adjacency.SampleNeighbors(3)
-    pairs = [(adjacency.edge_hash(1, other), other) for other in others]
+def test_two_pairs_of_one_hash_stay_two():
+    ((_, found),) = adjacency.edges(rows([(1, 2), (3, 4), (1, 2)], orders=[7, 7, 7]), ids_per_file=10, stored=1)
+    assert rebuilt([found], number=4, stored=1) == {1: (1, [2]), 2: (1, [1]), 3: (1, [4]), 4: (1, [3])}
+
+
+def test_keeps_the_edges_with_the_smallest_hash_whatever_the_pieces(monkeypatch):
+    monkeypatch.setattr(adjacency, "_ROWS_BEFORE_CUT", 10)
+    orders = {other: (other * 37) % 61 for other in range(2, 60)}
+    expected = sorted(orders, key=orders.get)[:3]
+    others = list(orders)
     for seed in range(3):
-        random.Random(seed).shuffle(pairs)
-        parts = []
-        for part in (pairs[:30], pairs[30:31], pairs[31:]):
-            accumulator = combine.create_accumulator()
-            for pair in part:
-                accumulator = combine.add_input(accumulator, pair)
-                assert len(accumulator[1]) <= 12  # 4 K: bounded for a hot entity
-            parts.append(combine.compact(accumulator))
-        assert combine.extract_output(combine.merge_accumulators(parts)) == (58, expected)
+        random.Random(seed).shuffle(others)
+        pieces = []
+        for some in (others[:30], others[30:31], others[31:40], others[40:]):
+            made = rows([(1, other) for other in some], [orders[other] for other in some])
+            pieces += [found for part, found in adjacency.edges(made, ids_per_file=1, stored=3) if part == 0]
+        assert rebuilt(pieces, number=1, stored=3) == {1: (58, expected)}
+        both = [adjacency.merge(pieces[:2], 3), adjacency.merge(pieces[2:], 3)]
+        assert rebuilt(both, number=1, stored=3) == {1: (58, expected)}
 
 
 def test_every_id_of_every_range_is_there(tmp_path):
-    # 7 entities, 3 a file: [1, 4), [4, 7), [7, 8). Ids 1, 3, 4, 5, 6 are isolated.
-    found = [(2, (1, [7])), (7, (5, [2, 9]))]
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        files = {
-            "neighbors": pipeline | "N" >> beam.Create(found),
-            "num_entities": pipeline | "T" >> beam.Create([7]),
-        } | adjacency.WriteAdjacency(str(tmp_path), ids_per_file=3, stored=2)
-        described = files | beam.Map(lambda row: (row[1], row[4], row[5]))
-        names = [f"adjacency-0000{i}-of-00003.tfrecord" for i in range(3)]
-        assert_that(described, equal_to([(names[0], 3, 1), (names[1], 3, 4), (names[2], 1, 7)]))
+    # 7 entities, 3 a file: [1, 4), [4, 7), [7, 8). Only 2 and 7 have an edge.
+    write = adjacency.WriteAdjacency(str(tmp_path), ids_per_file=3, stored=2, parts=1)
+    plan = entities.plan([(("item", 0), 7)])
+    found = dict(adjacency.edges(rows([(2, 7)]), ids_per_file=3, stored=2))
+    files = [
+        write._write((part, [adjacency._NONE, *([found[part]] if part in found else [])]), plan) for part in range(3)
+    ]
+    names = [f"adjacency-0000{i}-of-00003.tfrecord" for i in range(3)]
+    assert [(row[1], row[4], row[5]) for row in files] == [(names[0], 3, 1), (names[1], 3, 4), (names[2], 1, 7)]
     blocks = [read_records(tmp_path / name) for name in names]
     assert blocks[0] == [{records.FIRST_ID: [1], records.DEGREE: [0, 1, 0], records.NEIGHBORS: [0, 0, 7, 0, 0, 0]}]
     assert blocks[1] == [{records.FIRST_ID: [4], records.DEGREE: [0, 0, 0], records.NEIGHBORS: [0] * 6}]
-    assert blocks[2] == [{records.FIRST_ID: [7], records.DEGREE: [5], records.NEIGHBORS: [2, 9]}]
+    assert blocks[2] == [{records.FIRST_ID: [7], records.DEGREE: [1], records.NEIGHBORS: [2, 0]}]
 
 
-def test_blocks_are_cut_inside_a_file():
-    found = list(adjacency.blocks([(3, (1, [9]))], first=1, last=6, stored=1, ids_per_block=2))
-    decoded = [records.decode(block) for block in found]
-    assert [(b[records.FIRST_ID], b[records.DEGREE]) for b in decoded] == [([1], [0, 0]), ([3], [1, 0]), ([5], [0])]
+def test_blocks_are_cut_inside_a_file(monkeypatch):
+    monkeypatch.setattr(adjacency, "_IDS_PER_BLOCK", 2)
+    kept, cut = (batches.unpack([packed]) for packed in adjacency._NONE)
+    found = [records.decode(block) for block in adjacency.blocks(kept, cut, first=4, number=5, stored=1)]
+    assert [(b[records.FIRST_ID], b[records.DEGREE]) for b in found] == [([4], [0, 0]), ([6], [0, 0]), ([8], [0])]

@@ -147,7 +147,7 @@ def test_extra_triples_and_interactions_need_known_items(tmp_path, capsys):
     letters = [json.loads(line) for line in (tmp_path / "ckg" / entry.name).read_text().splitlines()]
     found = {(letter["file"].rsplit("/")[-1], letter["line"], letter["field"], letter["reason"]) for letter in letters}
     assert found == {
-        ("behaviors.jsonl", 2, "tail", "unknown item"),
+        ("behaviors.jsonl", 2, "item_id", "unknown item"),
         ("db.tsv", 2, "head", "unknown item"),
         ("db.tsv", 3, "", "2 columns, expected head, relation, tail"),
     }

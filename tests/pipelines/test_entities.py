@@ -1,115 +1,142 @@
-"""Rare filter and id assignment."""
+"""Rare filter and ids."""
 
 import random
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 import pytest
-from apache_beam.testing.util import assert_that, equal_to
 
 from kdcn_tf import ckg
 from kdcn_tf.ckg import Pattern
+from kdcn_tf.config import CkgConfig
+from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
-from pipelines import entities, extract
-from pipelines.counting import COUNTS, GOOD
+from pipelines import batches, entities, hashing, triples
+from pipelines.counting import COUNTS
+from pipelines.statements import pattern_hash
 
 
-def triple(head, relation, tail):
-    return extract.triple(Pattern("", relation, ""), head.replace(":", "\t"), tail.replace(":", "\t"))
+def told(stated, parts):
+    """What names and triples ("type:key relation type:key") tell the parts of the hashes' range."""
+    split = [tuple(tuple(end.split(":")) if ":" in end else end for end in text.split()) for text in stated]
+    names = sorted({end for head, _, tail in split for end in (head, tail)})
+    hashes = np.array([hashing.of_texts([key], kind)[0] for kind, key in names], np.uint64)
+    table = pa.table({"type": [kind for kind, _ in names], "name": [key for _, key in names], "hash": hashes})
+    for part, found in batches.split(table, hashing.parts(hashes, parts)):
+        yield part, (entities.NAMES, batches.pack(found))
+    patterns = [Pattern(head[0], relation, tail[0]) for head, relation, tail in split]
+    known = {int(pattern_hash(p)): (p.head, p.relation, p.tail) for p in patterns}
+    of = dict(zip(names, hashes, strict=True))
+    rows = batches.table(
+        head=np.array([of[head] for head, _, _ in split]), pattern=np.array([pattern_hash(p) for p in patterns]),
+        tail=np.array([of[tail] for *_, tail in split]), weight=np.ones(len(split), np.int32),
+    )  # fmt: skip
+    config = CkgConfig(valid_fraction=0, test_fraction=0)
+    sizes = {"train": len(split), "valid": 0, "test": 0}
+    for found in triples._Place(config, parts).process(batches.pack(rows), sizes, known):
+        if isinstance(found, beam.pvalue.TaggedOutput):
+            yield found.value
 
 
-def check_kept(triples, expected, counts):
+def numbered(stated, directory, parts=1, ids_per_file=100, min_count=2):
+    """({entity: id}, files, counts)."""
+    directory.mkdir()
+    elements = list(told(stated, parts))
+    random.Random(parts).shuffle(elements)
     with beam.Pipeline("FnApiRunner") as pipeline:
-        judged = pipeline | beam.Create(triples) | entities.KeptEntities(2)
-        names = judged[GOOD] | beam.Map(lambda name: name.replace("\t", ":"))
-        assert_that(names, equal_to(expected), "entities")
-        assert_that(judged[COUNTS] | beam.CombinePerKey(sum), equal_to(counts), "counts")
-
-
-def test_rare_tags_go_and_users_stay():
-    # Tag a stands in 2 triples, b in 1.
-    triples = [triple("user:u", "has", "user_tag:a"), triple("user:v", "has", "user_tag:a"),
-               triple("user:w", "has", "user_tag:b")]  # fmt: skip
-    check_kept(triples, ["user:u", "user:v", "user:w", "user_tag:a"], [("rare.user_tag", 1)])
-
-
-def test_a_property_stays_with_its_last_value():
-    # c=red: items i, j; c=blue: item i; s=m: item i. (property, has, value) doesn't count.
-    triples = [
-        triple("item:i", "has", "value:c=red"), triple("item:j", "has", "value:c=red"),
-        triple("item:i", "has", "value:c=blue"), triple("item:i", "has", "value:s=m"),
-        triple("property:c", "has", "value:c=red"), triple("property:c", "has", "value:c=blue"),
-        triple("property:s", "has", "value:s=m"),
-    ]  # fmt: skip
-    check_kept(triples, ["item:i", "item:j", "value:c=red", "property:c"], [("rare.value", 2), ("rare.property", 1)])
-
-
-def test_an_intention_counts_its_sessions_not_its_keywords():
-    triples = [
-        triple("session:q", "has", "intention:buy"),
-        triple("intention:buy", "has", "keyword:x"), triple("intention:buy", "has", "keyword:y"),
-    ]  # fmt: skip
-    check_kept(triples, ["session:q"], [("rare.intention", 1), ("rare.keyword", 2)])
-
-
-def test_both_ends_of_outside_triples_count():
-    # keyword:x is the head of two triples that are no pattern of the logs.
-    triples = [triple("keyword:x", "near", "concept:a"), triple("keyword:x", "near", "concept:b")]
-    check_kept(triples, ["keyword:x", "concept:a", "concept:b"], [])
-
-
-def assigned(names, directory, ids_per_file):
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        made = pipeline | beam.Create(names) | entities.AssignIds(str(directory), ids_per_file)
-        for name in ("ids", "files"):
-            made[name] | name >> beam.Map(repr) | f"Write{name}" >> beam.io.WriteToText(
+        made = (
+            pipeline
+            | beam.Create(elements)
+            | entities.NumberEntities(str(directory), min_count=min_count, parts=parts, ids_per_file=ids_per_file)
+        )
+        counts = made[COUNTS] | beam.CombinePerKey(sum)
+        for name, found in (("files", made["files"]), ("counts", counts)):
+            found | f"Repr{name}" >> beam.Map(repr) | name >> beam.io.WriteToText(
                 str(directory / f".{name}"), shard_name_template=""
             )  # fmt: skip
 
     def rows(name):
-        return [eval(line) for line in (directory / f".{name}").read_text().splitlines()]
+        return sorted(eval(line) for line in (directory / f".{name}").read_text().splitlines())
 
-    return dict(rows("ids")), sorted(rows("files"))
-
-
-@pytest.fixture(scope="module")
-def names():
-    return [
-        f"{kind}\t{kind}{i}" for kind, n in (("zebra", 3), ("item", 30), ("user", 50), ("actor", 2)) for i in range(n)
-    ]
+    files, ids = rows("files"), {}
+    for group, name, _, _, count, first in files:
+        keys = (directory / name).read_text().splitlines()
+        assert len(keys) == count
+        ids |= {f"{group.removeprefix('entities/')}:{key}": first + i for i, key in enumerate(keys)}
+    return ids, files, {name: number for name, number in rows("counts") if number}
 
 
-def test_ids_are_dense_contiguous_and_free_of_arrival_order(names, tmp_path):
-    shuffled = random.Random(3).sample(names, len(names))
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    ids, files = assigned(names, tmp_path / "a", ids_per_file=10)
-    again, same_files = assigned(shuffled, tmp_path / "b", ids_per_file=10)
-    assert ids == again
+@pytest.mark.parametrize("parts", [1, 5])
+def test_rare_tags_go_and_users_stay(tmp_path, parts):
+    # Tag a stands in 2 triples, b in 1.
+    stated = ["user:u has user_tag:a", "user:v has user_tag:a", "user:w has user_tag:b"]
+    ids, _, counts = numbered(stated, tmp_path / "out", parts)
+    assert set(ids) == {"user:u", "user:v", "user:w", "user_tag:a"}
+    assert counts == {"rare.user_tag": 1}
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+def test_a_property_stays_with_its_last_value(tmp_path, parts):
+    # c=red: items i, j; c=blue: item i; s=m: item i. (property, has, value) doesn't count.
+    stated = [
+        "item:i has value:c=red", "item:j has value:c=red", "item:i has value:c=blue", "item:i has value:s=m",
+        "property:c has value:c=red", "property:c has value:c=blue", "property:s has value:s=m",
+    ]  # fmt: skip
+    ids, _, counts = numbered(stated, tmp_path / "out", parts)
+    assert set(ids) == {"item:i", "item:j", "value:c=red", "property:c"}
+    assert counts == {"rare.value": 2, "rare.property": 1}
+
+
+def test_an_intention_counts_its_sessions_not_its_keywords(tmp_path):
+    stated = ["session:q has intention:buy", "intention:buy has keyword:x", "intention:buy has keyword:y"]
+    ids, _, counts = numbered(stated, tmp_path / "out")
+    assert set(ids) == {"session:q"}
+    assert counts == {"rare.intention": 1, "rare.keyword": 2}
+
+
+def test_both_ends_of_outside_triples_count(tmp_path):
+    # keyword:x is the head of two triples that are no pattern of the logs; so is property:p, of one.
+    stated = ["keyword:x near concept:a", "keyword:x near concept:b", "property:p near concept:a"]
+    ids, _, counts = numbered(stated, tmp_path / "out")
+    assert set(ids) == {"keyword:x", "concept:a", "concept:b"}
+    assert counts == {"rare.property": 1}
+
+
+def test_ids_are_dense_contiguous_and_the_same_for_any_number_of_parts(tmp_path):
+    sizes = (("zebra", 3), ("item", 30), ("user", 50), ("actor", 2))
+    stated = [f"{kind}:{kind}{i} near actor:actor{i % 2}" for kind, n in sizes for i in range(n)]
+    one, files, _ = numbered(stated, tmp_path / "a", parts=1, ids_per_file=10)
+    random.Random(3).shuffle(stated)
+    other, same_files, _ = numbered(stated, tmp_path / "b", parts=7, ids_per_file=10)
+    assert one == other
     assert files == same_files
-    assert sorted(ids.values()) == list(range(1, 86))
+    assert sorted(one.values()) == list(range(1, 86))
     # Paper types in their order, then others by name.
     spans = {
-        kind: sorted(i for name, i in ids.items() if name.startswith(kind))
+        kind: sorted(number for name, number in one.items() if name.startswith(f"{kind}:"))
         for kind in ("user", "item", "actor", "zebra")
     }
     assert [(span[0], span[-1]) for span in spans.values()] == [(1, 50), (51, 80), (81, 82), (83, 85)]
-
-
-def test_files_hold_the_keys_in_id_order(names, tmp_path):
-    ids, files = assigned(names, tmp_path, ids_per_file=10)
-    found = {}
-    for group, name, _, _, count, first in files:
-        keys = (tmp_path / name).read_text().splitlines()
-        assert (len(keys), keys) == (count, sorted(keys))
-        found |= {f"{group.removeprefix('entities/')}\t{key}": first + i for i, key in enumerate(keys)}
-    assert found == ids
     assert sum(group == "entities/user" for group, *_ in files) == 5  # 50 users, 10 a file
 
 
+def test_two_entities_of_one_hash_are_refused():
+    names = pa.table(
+        {"type": ["item", "user", "item"], "name": ["a", "b", "a"], "hash": np.array([7, 7, 9], np.uint64)}
+    )
+    with pytest.raises(DataError, match=r"type item and one of type user .* ckg\.hash_salt"):
+        entities.distinct(names)
+    twice = names.take([0, 2, 0])
+    assert entities.distinct(twice.set_column(2, "hash", pa.array([7, 9, 7], pa.uint64()))).hashes.tolist() == [7, 9]
+
+
 def test_first_ids():
-    # user shards 2 + 1, then item 4, then the outside type: 1, 3, 4, 8.
-    sizes = {("person", 0): 5, ("item", 0): 4, ("user", 1): 1, ("user", 0): 2}
+    # user parts 2 + 1, then item 4, then the outside type: 1, 3, 4, 8.
+    sizes = [(("person", 0), 5), (("item", 0), 4), (("user", 1), 1), (("user", 0), 2)]
     assert entities.first_ids(sizes) == {("user", 0): 1, ("user", 1): 3, ("item", 0): 4, ("person", 0): 8}
+    assert entities.plan(sizes).spans == {"user": (1, 4), "item": (4, 8), "person": (8, 13)}
+    assert entities.plan(sizes).number == 12
 
 
 def test_id_map_depends_on_the_files_content():

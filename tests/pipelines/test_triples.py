@@ -1,15 +1,12 @@
-"""Relations, splits, blocks, joins."""
+"""Relations, splits, blocks."""
 
-import apache_beam as beam
+import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.testing.util import assert_that, equal_to
-from support.raw_logs import read_records
 
-from kdcn_tf import ckg, keys, records
+from kdcn_tf import ckg, records
 from kdcn_tf.ckg import Pattern
-from pipelines import triples, writing
-from pipelines.counting import COUNTS, GOOD
+from pipelines import batches, hashing, triples, writing
 
 DIRECTED, STARRED = Pattern("item", "directed", "person"), Pattern("item", "starred", "person")
 
@@ -33,35 +30,21 @@ def test_relations_in_name_mode_share_has():
 
 
 def test_splits_take_their_share_of_the_hash_range():
-    # The hash is signed: -2**63 is place 0, 0 is place 0.5.
-    assert triples.pick_split(-(2**63), 0.1, 0.2) == "valid"
-    assert triples.pick_split(-(2**63), 0.0, 0.2) == "test"
-    assert triples.pick_split(0, 0.5, 0.1) == "test"
-    assert triples.pick_split(0, 0.3, 0.1) == "train"
-    assert triples.pick_split(2**63 - 1, 0.3, 0.3) == "train"
-    places = [triples.pick_split(keys.stable_hash(str(i)), 0.1, 0.2) for i in range(20_000)]
-    assert places.count("valid") == pytest.approx(2000, abs=150)  # 3.5 sigma
-    assert places.count("test") == pytest.approx(4000, abs=200)
+    hashes = np.array([0, 1 << 62, 1 << 63, (1 << 64) - 1], np.uint64)  # places 0, 0.25, 0.5, almost 1
+    named = [triples.SPLITS[i] for i in triples.pick_splits(hashes, 0.25, 0.25)]
+    assert named == ["valid", "test", "train", "train"]
+    assert set(triples.pick_splits(hashes, 0.0, 0.0)) == {0}
+    places = triples.pick_splits(hashing.of_texts(map(str, range(20_000)), "x"), 0.1, 0.2)
+    assert np.bincount(places)[1:].tolist() == pytest.approx([2000, 4000], abs=200)  # over 3.5 sigma
 
 
-def rows(number):
-    return [triples._to_row((i + 1, (keys.stable_hash(str(i)), i, 0)), 0.0, 0.0) for i in range(number)]
-
-
-def test_blocks_round_trip_and_are_shuffled_over_files(tmp_path):
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        pipeline | beam.Create(rows(250)) | triples.WriteTriples(str(tmp_path), block_size=16, triples_per_file=100)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"train-0000{i}-of-00003.tfrecord" for i in range(3)]
-    found = []
-    for name in names:
-        blocks = read_records(tmp_path / name)
-        lengths = [len(block[records.HEAD]) for block in blocks]
-        assert all(length == 16 for length in lengths[:-1])
-        assert 50 < sum(lengths) < 120  # 250 / 3 on average
-        found += [t for b in blocks for t in zip(b[records.HEAD], b[records.RELATION], b[records.TAIL], strict=True)]
-    assert sorted(found) == [(i, 0, i + 1) for i in range(250)]
-    assert found != sorted(found)
+def test_blocks_hold_ids_and_weights():
+    rows = batches.table(
+        head=np.arange(1, 6), relation=np.zeros(5, np.int64), tail=np.arange(11, 16), weight=np.arange(5),
+    )  # fmt: skip
+    found = [records.decode(block) for block in triples.blocks(rows, 2)]
+    assert [block[records.HEAD] for block in found] == [[1, 2], [3, 4], [5]]
+    assert found[2] == {records.HEAD: [5], records.RELATION: [0], records.TAIL: [15], records.WEIGHT: [4]}
 
 
 def test_tensorflow_reads_the_framing(tmp_path):
@@ -73,17 +56,3 @@ def test_tensorflow_reads_the_framing(tmp_path):
 def test_order_sorts_as_signed_numbers():
     keyed = [writing.with_order(order, b"x") for order in (5, -3, 2**63 - 1, -(2**63), 0)]
     assert [writing.order_of(row) - 2**63 for row in sorted(keyed)] == [-(2**63), -3, 0, 5, 2**63 - 1]
-
-
-def test_triples_of_dropped_entities_are_counted():
-    a, b, rare = "user\ta", "user_tag\tb", "user_tag\trare"
-    texts = [f"{a}\thas\t{b}", f"{a}\thas\t{rare}"]
-    with beam.Pipeline("FnApiRunner") as pipeline:
-        encoded = {
-            "triples": pipeline | "T" >> beam.Create(texts),
-            "ids": pipeline | "I" >> beam.Create([(a, 1), (b, 2)]),
-            "relations": pipeline | "R" >> beam.Create([{("user", "has", "user_tag"): 4}]),
-        } | triples.EncodeTriples(0.0, 0.0)
-        ids = encoded[GOOD] | beam.MapTuple(lambda split, row: (split, *triples.ids_of(row)))
-        assert_that(ids, equal_to([("train", 1, 4, 2)]), "rows")
-        assert_that(encoded[COUNTS], equal_to([("filtered.triples.rare", 1)]), "counts")

@@ -8,14 +8,7 @@ from kdcn_tf import ckg, keys
 from kdcn_tf.ckg import Pattern
 from kdcn_tf.config import CkgConfig
 from pipelines.logs import Behavior, Item, Record, Session, User
-
-ALL_PATTERNS = (*ckg.PAPER_PATTERNS, ckg.ITEM_HAS_KEYWORD, ckg.SESSION_HAS_KEYWORD, ckg.USER_INTERACTED_ITEM)
-"""Every pattern that logs can yield, in the order of relation ids."""
-
-
-def entity(entity_type: str, raw: str) -> str:
-    """`type<TAB>key` of a raw id or name."""
-    return f"{entity_type}\t{keys.entity_key(entity_type, raw)}"
+from pipelines.names import category_entities, entity
 
 
 def triple(pattern: Pattern, head: str, tail: str) -> str:
@@ -45,11 +38,6 @@ def triples(record: Record, config: CkgConfig) -> list[str]:
 def user_triples(user: User) -> list[str]:
     head = entity(ckg.USER, user.user_id)
     return [triple(ckg.USER_HAS_TAG, head, entity(ckg.USER_TAG, tag)) for tag in user.tags]
-
-
-def category_entities(path: tuple[str, ...]) -> list[str]:
-    """One category per level of the path, from the top down."""
-    return [entity(ckg.CATEGORY, key) for key in keys.category_levels(path)]
 
 
 def item_triples(item: Item, config: CkgConfig) -> list[str]:
@@ -86,9 +74,3 @@ def session_triples(session: Session, config: CkgConfig) -> list[str]:
 def interaction_triple(behavior: Behavior) -> str:
     user, item = entity(ckg.USER, behavior.user_id), entity(ckg.ITEM, behavior.item_id)
     return triple(ckg.USER_INTERACTED_ITEM, user, item)
-
-
-def extra_triple(head_type: str, tail_type: str, columns: tuple[str, str, str]) -> str:
-    """Triple of a line of an outside graph."""
-    head, relation, tail = columns
-    return triple(Pattern(head_type, relation, tail_type), entity(head_type, head), entity(tail_type, tail))
