@@ -69,6 +69,10 @@ def parsed_file(path, stream):
         ("items", ITEM | {"properties": {"a": HUGE}}, "properties", "is longer than 1024 bytes"),
         ("items", ITEM | {"properties": {"a" * 600: "b" * 600}}, "properties", "is longer than 1024 bytes"),
         ("items", ITEM | {"category": ["a" * 600, "b" * 600]}, "category", "is longer than 1024 bytes"),
+        ("items", ITEM | {"properties": {"红" * 200: "红" * 200}}, "properties", "is longer than 1024 bytes"),
+        ("items", ITEM | {"properties": {"a": ["b", ""]}}, "properties", "is empty"),
+        ("items", ITEM | {"category": ["红" * 200, "红" * 200]}, "category", "is longer than 1024 bytes"),
+        ("items", ITEM | {"stats": {"a": 1, "b": -3.5e38}}, "stats", "is too large"),
         ("items", ITEM | {"category": {"top": "a"}}, "category", "not a list of texts"),
         ("items", text_of(ITEM).replace(b"9.0", b"NaN"), "stats", "is not finite"),
         ("items", text_of(ITEM).replace(b"9.0", b"-Infinity"), "stats", "is not finite"),
@@ -99,6 +103,7 @@ def test_a_bad_line_is_refused_and_its_neighbours_are_kept(stream, line, field, 
         ("users", b'\t{"user_id": "a", "user_id": "b"} ', "user_id", "b"),  # the last of two counts
         ("items", ITEM | {"stats": {"returns": -3, "price": -0.5}}, "item_id", "i1"),  # numbers as any other
         ("items", ITEM | {"title": "word " * 200_000, "properties": {"w": -1e300 / 1e290}}, "keywords", ["word"]),
+        ("items", ITEM | {"keywords": [" ", "A ", "", "a"]}, "keywords", ["a"]),
         ("items", ITEM | {"category": ["..", "a/b"]}, "category", ["..", "a/b"]),
         ("sessions", SESSION | {"timestamp": -1}, "timestamp", -1.0),
     ],
