@@ -217,7 +217,7 @@ def check(facts: Mapping[str, Any], graph: Manifest, limit: float) -> dict[str, 
             f"{leaked} of {clicks} clicks held out for validation and test ({leaked / clicks:.2%}) stand in the graph "
             f"under {' or '.join(map(repr, relations(graph).values()))}, more than ctr.max_leaked_share={limit:g}; "
             f"first ids: {shown}. A model could look them up. If they are repeats of what happened before "
-            f"time.train_end, --set ctr.max_leaked_share={math.ceil(1e4 * leaked / clicks) / 1e4:g} allows them; else build the "
-            "graph with ckg.interactions=false"
+            f"time.train_end, --set ctr.max_leaked_share={math.ceil(1e4 * leaked / clicks) / 1e4:g} allows them; "
+            "else build the graph with ckg.interactions=false"
         )
     return {"leak_check.clicks": clicks, "leak_check.leaked": leaked}
