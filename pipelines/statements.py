@@ -101,7 +101,9 @@ class _Batch:
         if len(rows):
             self._triples.append((rows, pattern, heads, tails))
 
-    def optional(self, pattern: Pattern, entity_type: str, name: str, this: Hashes, head: bool) -> tuple[np.ndarray, Hashes]:
+    def optional(
+        self, pattern: Pattern, entity_type: str, name: str, this: Hashes, head: bool
+    ) -> tuple[np.ndarray, Hashes]:
         """Adds (this, entity) or (entity, this) where the column isn't null; gives (rows, entities)."""
         column = self.column(name)
         rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
