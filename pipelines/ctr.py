@@ -127,7 +127,8 @@ class QueryIds(beam.PTransform):
             | "Words" >> beam.Map(_query_names)
         )
         resolved = {"names": named, "ids": inputs["ids"]} | names.ResolveNames()
-        return {GOOD: resolved[GOOD] | beam.MapTuple(lambda query, found: (query, found[0])), COUNTS: resolved[COUNTS]}
+        first = resolved[GOOD] | "FirstFound" >> beam.MapTuple(lambda query, found: (query, found[0]))
+        return {GOOD: first, COUNTS: resolved[COUNTS]}
 
 
 def _query_names(query: str):

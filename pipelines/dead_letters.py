@@ -98,7 +98,7 @@ class CountDeadLetters(beam.PTransform):
     """Dead letters -> (`dead.<stream>`, number)."""
 
     def expand(self, dead):
-        return dead | beam.Map(lambda letter: (f"dead.{letter[0]}", 1)) | beam.CombinePerKey(sum)
+        return dead | "ByStream" >> beam.Map(lambda letter: (f"dead.{letter[0]}", 1)) | "Sum" >> beam.CombinePerKey(sum)
 
 
 def _row(letter: tuple) -> tuple[str, bytes]:
