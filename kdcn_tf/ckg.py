@@ -4,7 +4,8 @@ The nine patterns are those of the paper, section III-A-1. To add one, append a 
 triples from `pipelines/statements.py`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from kdcn_tf.errors import ConfigError
 
@@ -78,39 +79,83 @@ def relation_key(pattern: Pattern, mode: str) -> str:
 
 @dataclass(frozen=True)
 class IdMap:
-    """Contiguous id range [first, last) of every entity type, and the relation names by id.
+    """Id ranges [first, last) of every entity type, and the relation names by id.
 
-    `fingerprint` identifies the assignment key -> id: two datasets may be joined by id only if
-    their fingerprints are equal.
+    A graph built on an older one appends its new entities of a type as a further range, behind every id before.
+
+    Attributes:
+        ranges: entity type -> its first range.
+        relations: names.
+        fingerprint: identifies the assignment key -> id: two datasets may be joined by id only if theirs are equal.
+        grown: entity type -> its further ranges, in id order; types that have none are left out.
     """
 
     ranges: dict[str, tuple[int, int]]
     relations: tuple[str, ...]
     fingerprint: str
+    grown: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
     @property
     def num_ids(self) -> int:
         """Number of rows an entity table needs: every entity and row 0 for PAD."""
-        return max((last for _, last in self.ranges.values()), default=1)
+        return max((last for entity_type in self.ranges for _, last in self.spans(entity_type)), default=1)
 
     def range_of(self, entity_type: str) -> tuple[int, int]:
+        """First range of a type.
+
+        Raises:
+            ConfigError: the graph has no such type.
+        """
         if entity_type not in self.ranges:
             raise ConfigError(f"unknown entity type {entity_type!r}; known: {', '.join(self.ranges)}")
         return self.ranges[entity_type]
 
+    def spans(self, entity_type: str) -> tuple[tuple[int, int], ...]:
+        """All ranges of a type, in id order.
+
+        Raises:
+            ConfigError: the graph has no such type.
+        """
+        return (self.range_of(entity_type), *self.grown.get(entity_type, ()))
+
+    def size(self, entity_type: str) -> int:
+        """Number of entities of a type.
+
+        Raises:
+            ConfigError: the graph has no such type.
+        """
+        return sum(last - first for first, last in self.spans(entity_type))
+
     def to_json(self) -> dict:
+        grown = {name: [list(span) for span in spans] for name, spans in self.grown.items() if spans}
         return {
             "ranges": {name: list(span) for name, span in self.ranges.items()},
             "relations": list(self.relations),
             "fingerprint": self.fingerprint,
+            **({"grown": grown} if grown else {}),
         }
 
     @classmethod
     def from_json(cls, data: dict) -> "IdMap":
-        ranges = {name: (int(span[0]), int(span[1])) for name, span in data["ranges"].items()}
-        following = 1
-        for name, (first, last) in sorted(ranges.items(), key=lambda item: item[1]):
-            if not following <= first <= last:
-                raise ValueError(f"ids of {name} are not behind those before them: [{first}, {last})")
-            following = last
-        return cls(ranges, tuple(map(str, data["relations"])), str(data["fingerprint"]))
+        """Raises: ValueError: ranges overlap, or a type's further ones aren't behind its first."""
+        ranges = {name: _span(span) for name, span in data["ranges"].items()}
+        grown = {name: tuple(_span(span) for span in spans) for name, spans in data.get("grown", {}).items()}
+        if unknown := sorted(grown.keys() - ranges.keys()):
+            raise ValueError(f"{unknown[0]} has further ranges, but no first one")
+        for name, spans in grown.items():
+            _require_order((name, span) for span in (ranges[name], *spans))
+        further = ((name, span) for name, spans in grown.items() for span in spans)
+        _require_order(sorted([*ranges.items(), *further], key=lambda row: row[1]))
+        return cls(ranges, tuple(map(str, data["relations"])), str(data["fingerprint"]), grown)
+
+
+def _span(span: Sequence[int]) -> tuple[int, int]:
+    return int(span[0]), int(span[1])
+
+
+def _require_order(spans: Iterable[tuple[str, tuple[int, int]]]) -> None:
+    following = 1
+    for name, (first, last) in spans:
+        if not following <= first <= last:
+            raise ValueError(f"ids of {name} are not behind those before them: [{first}, {last})")
+        following = last

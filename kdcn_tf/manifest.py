@@ -228,10 +228,12 @@ def require_entities(directory: str, ckg: Manifest) -> None:
     Raises:
         DataError: naming the entity type.
     """
-    for entity_type, (first, last) in {ITEM: (0, 0), **ckg.require_id_map().ranges}.items():
+    id_map = ckg.require_id_map()
+    for entity_type in dict.fromkeys((ITEM, *id_map.ranges)):
         listed = sum(entry.count for entry in ckg.files.get(f"entities/{entity_type}", ()))
-        if listed != last - first or not last:
-            raise DataError(f"{directory}: files 'entities/{entity_type}' hold {listed} keys of {last - first}")
+        size = id_map.size(entity_type) if entity_type in id_map.ranges else None
+        if listed != size:
+            raise DataError(f"{directory}: files 'entities/{entity_type}' hold {listed} keys of {size or 0}")
 
 
 def require_same_ids(first: Manifest, second: Manifest) -> None:
