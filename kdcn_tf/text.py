@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 _LETTER = "[a-z0-9ß-öø-ɏ]"  # with accents: "amélie" is one word
 _LATIN_WORD = re.compile(f"{_LETTER}+(?:['’-]{_LETTER}+)*")
-_CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]+")
+_CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]{1,5000}")  # a longer run is no sentence; the cutter takes 0.5 kB per character
 _TOKEN = re.compile(f"{_LATIN_WORD.pattern}|{_CJK.pattern}")
 
 _ASCII_WORD = re.compile("[a-z0-9]+(?:['-][a-z0-9]+)*")

@@ -30,6 +30,11 @@ def test_the_limit_counts_distinct_keywords():
     assert text.keywords("red shoe", 0) == []
 
 
+def test_no_more_than_5000_chinese_characters_are_cut_at_once():
+    assert "手机" in text.keywords("红" * 4998 + "手机", 9)
+    assert "手机" not in text.keywords("红" * 4999 + "手机", 9)
+
+
 def test_given_keywords():
     assert text.given_keywords(" Red shoe", 8) == ["red", "shoe"]  # a text is cut
     assert text.given_keywords([" Red Shoe ", "", "red shoe", "the"], 8) == ["red shoe", "the"]  # a list is taken
