@@ -105,7 +105,7 @@ def lines(draw, stream):
 
 @pytest.mark.parametrize("stream", sorted(FIELDS))
 def test_a_chunk_holds_what_its_lines_hold_one_by_one(stream):
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(st.lists(lines(stream), min_size=1, max_size=4))
     @example([b'{"user_id": "a", "user_id": 3, "item_id": "b", "item_id": null, "zz": 1, "zz": 2}', b""])
     def check(body):
