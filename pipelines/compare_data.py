@@ -42,9 +42,8 @@ def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
         a, b = (_statistics(directory, values.output, beam_arguments) for directory in directories)
         found = drift.drift(a, b)
         _write(values.output, found, directories)
-    rows = drift.worst(found)
-    print(_table(rows))
-    over = [row for row in rows if values.fail_over is not None and row[0] > values.fail_over]
+    print(_table(found))
+    over = [row for row in drift.worst(found) if values.fail_over is not None and row[0] > values.fail_over]
     if over:
         value, measure, name = over[0]
         raise DataError(
@@ -82,9 +81,17 @@ def _write(output: str, found: dict[str, Any], directories: Sequence[str]) -> No
     write_parts(output, manifest.DRIFT, {_DRIFT: body, REPORT_FILE: page}, {"a": found["a"], "b": found["b"]}, {})
 
 
-def _table(rows: Sequence[tuple[float, str, str]]) -> str:
-    """The largest divergences, a line each."""
-    return "\n".join(f"{value:10.4f}  {measure:<16}  {name}" for value, measure, name in rows[:_PRINTED])
+def _table(found: dict[str, Any]) -> str:
+    """The distributions and rates that drifted most, a line each."""
+    moved = sorted(found["distributions"].items(), key=lambda row: (-row[1]["jensen_shannon"], row[0]))
+    changed = sorted(found["rates"].items(), key=lambda row: (-abs(row[1]["change"]), row[0]))
+    lines = ["  ".join((*(f"{measure:>15}" for measure in drift.MEASURES), "distribution"))]
+    for name, body in moved[:_PRINTED]:
+        lines.append("  ".join((*(f"{body[measure]:15.4f}" for measure in drift.MEASURES), name)))
+    lines.append("  ".join((*(f"{title:>15}" for title in ("A", "B", "change")), "rate")))
+    for name, body in changed[:_PRINTED]:
+        lines.append(f"{body['a']:15.4f}  {body['b']:15.4f}  {body['change']:+15.4f}  {name}")
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

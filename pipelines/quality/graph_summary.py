@@ -10,7 +10,6 @@ from kdcn_tf.errors import DataError
 from pipelines.quality import tfrecord
 from pipelines.quality.cells import Counts, Largest, Moments, Summary, Total
 
-WEIGHT = "weight"  # optional int64 list of a triple block: how many records said the triple
 HOT = 10  # entities of the largest degree that are named, per type
 
 
@@ -58,10 +57,15 @@ def of_triples(path: str | None, split: str, shape: Shape) -> Summary:
     Raises:
         DataError: a corrupt record, lists of different lengths, or an id that the id map doesn't have.
     """
-    columns: dict[str, list[np.ndarray]] = {records.HEAD: [], records.RELATION: [], records.TAIL: [], WEIGHT: []}
+    columns: dict[str, list[np.ndarray]] = {
+        records.HEAD: [],
+        records.RELATION: [],
+        records.TAIL: [],
+        records.WEIGHT: [],
+    }
     for offset, features in tfrecord.features(path) if path else ():
         block = {name: _column(features, name) for name in columns}
-        sizes = {name: len(values) for name, values in block.items() if name != WEIGHT or len(values)}
+        sizes = {name: len(values) for name, values in block.items() if name != records.WEIGHT or len(values)}
         if len(set(sizes.values())) != 1:
             raise DataError(f"{path}: the block at byte {offset} has lists of different lengths: {sizes}")
         for name, values in block.items():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 from support import described
@@ -76,8 +77,9 @@ def test_two_graphs(data, tmp_path, capsys):
     assert patterns["l_infinity"] == pytest.approx(0.4)
     assert patterns["largest"][0] == ["item likes item", 0.4, 0.0]
     assert found["rates"]["train: self-loops"] == {"a": 0.2, "b": 0.0, "change": -0.2}
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[1:] == ["stability_index", "train:", "triples", "by", "pattern"]
+    lines = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == [f"{expected:.4f}", "0.4000", f"{patterns['stability_index']:.4f}", "train: triples by pattern"]
+    assert ["0.2000", "0.0000", "-0.2000", "train: self-loops"] in lines
     page = (tmp_path / "out" / "report.html").read_text()
     assert "item likes item" in page
     assert "user &lt;b&gt; item" in page
