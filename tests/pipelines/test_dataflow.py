@@ -4,6 +4,7 @@ import base64
 import bz2
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,7 +17,6 @@ from apache_beam.portability.api import beam_runner_api_pb2 as api
 from support import capture_runner
 from support.raw_logs import run, streams, write_raw
 
-from kdcn_tf import manifest
 from pipelines import build_ckg, build_ctr
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +132,74 @@ def test_the_flex_templates_image_is_made_of_what_the_tree_has():
             assert (ROOT / "launch/dataflow" / line.split("/template/")[1]).exists() or line.endswith("/setup.py"), line
     assert "FROM apache/beam_python3.11_sdk:2.77.0" in lines
     assert '"apache-beam==2.77.0"' in (ROOT / "setup.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def submitter(tmp_path_factory):
+    """(python of an environment that can submit, copy of the tree whose package is packed)."""
+    directory = tmp_path_factory.mktemp("submitter")
+    tree = directory / "tree"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("kdcn_tf", "pipelines", "launch"):
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree / name)
+    subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+    python = directory / "venv" / "bin" / "python"
+    lock = "launch/dataflow_constraints.txt"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "-c", lock, ".[dataflow]"], cwd=tree, check=True)
+    return python, tree
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_dataflow_gets(submitter, tmp_path):
+    """The job of `build-ckg` with gs:// on the disk, as a template: that is how a Flex Template's launcher makes it."""
+    python, tree = submitter
+    listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
+    assert "tensorflow" not in listed
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    write_raw(bucket / "raw", streams())
+    command = [
+        python, ROOT / "tests/support/submit_offline.py", tmp_path, "pipelines.build_ckg",
+        "--raw=gs://bucket/raw", "--output=gs://bucket/ckg", "--runner=DataflowRunner", "--project=some-project",
+        "--region=europe-west1", "--temp_location=gs://bucket/temp", "--staging_location=gs://bucket/staging",
+        "--setup_file=./setup.py", "--template_location=gs://bucket/template.json", "--no_auth",
+        "--num_workers=7", "--max_num_workers=50", "--machine_type=n2-standard-4",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "its manifest is written by the last step of the job" in done.stderr
+
+    job = json.loads((tmp_path / "bucket" / "template.json").read_text())["environment"]
+    (pool,) = job["workerPools"]
+    assert (pool["numWorkers"], pool["autoscalingSettings"]["maxNumWorkers"]) == (7, 50)
+    assert pool["machineType"] == "n2-standard-4"
+    version = "{}.{}".format(*sys.version_info)
+    assert pool["workerHarnessContainerImage"].endswith(f"/beam_python{version}_sdk:2.77.0")
+    assert "use_runner_v2" in job["experiments"]
+    options = job["sdkPipelineOptions"]["options"]
+    assert (options["project"], options["region"]) == ("some-project", "europe-west1")
+    assert not [value for value in options.values() if str(tmp_path) in str(value) or str(tree) in str(value)]
+
+    (staged,) = (tmp_path / "bucket" / "staging").iterdir()
+    pipeline = api.Pipeline.FromString((staged / "pipeline.pb").read_bytes())
+    assert len(check(pipeline, tmp_path, tree, ROOT)) > 30
+    assert "Finish" in {name.split("/")[0] for name in transforms(pipeline)}
+    (environment,) = pipeline.components.environments.values()
+    roles = [api.ArtifactStagingToRolePayload.FromString(d.role_payload) for d in environment.dependencies]
+    assert "workflow.tar.gz" in {role.staged_name for role in roles}
+    check_package(staged / "workflow.tar.gz")
+
+
+def check_package(path):
+    """A worker installs this project, with what floors 0 and 1 need."""
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
+        info = next(name for name in names if name.endswith("/PKG-INFO") and name.count("/") == 1)
+        wanted = archive.extractfile(info).read().decode()
+    needed = [line for line in wanted.splitlines() if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert any(line.startswith("Requires-Dist: apache-beam==2.77.0") for line in needed)
+    assert not [line for line in needed if "tensorflow" in line]
+    assert {"build_ckg.py", "graph.py", "manifest.py"} <= {name.rsplit("/", 1)[-1] for name in names}
