@@ -1,11 +1,10 @@
 """Category embeddings, the c^(1), ..., c^(k) of equation 9."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from kdcn_tf.layers.embedding import EntityEmbedding
+from kdcn_tf.layers.embedding import EntityEmbedding, Spans
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
@@ -16,7 +15,7 @@ class CategoryEmbedding(tf.keras.layers.Layer):
     A missing level is zeros.
 
     Args:
-        id_range: entity ids [first, last) of the categories.
+        id_ranges: entity ids of the categories.
         dim: size of one level's embedding.
         seed: of the initial values.
 
@@ -27,10 +26,10 @@ class CategoryEmbedding(tf.keras.layers.Layer):
         [B, C * dim].
     """
 
-    def __init__(self, id_range: Sequence[int], dim: int = 16, seed: int | None = None, **kwargs):
+    def __init__(self, id_ranges: Spans, dim: int = 16, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        self._id_range, self.dim, self._seed = [int(i) for i in id_range], dim, seed
-        self.embedding = EntityEmbedding({"category": self._id_range}, dim, seed=seed, name="levels")
+        self.dim, self._seed = dim, seed
+        self.embedding = EntityEmbedding({"category": id_ranges}, dim, seed=seed, name="levels")
 
     def build(self, input_shape):
         self.embedding.build()
@@ -41,4 +40,5 @@ class CategoryEmbedding(tf.keras.layers.Layer):
         return tf.reshape(levels, [-1, int(inputs.shape[1]) * self.dim])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "id_range": self._id_range, "dim": self.dim, "seed": self._seed}
+        id_ranges = self.embedding.get_config()["ranges"]["category"]
+        return {**super().get_config(), "id_ranges": id_ranges, "dim": self.dim, "seed": self._seed}

@@ -1,5 +1,6 @@
 """One embedding table over chosen types of entities, looked up by entity id."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kdcn_tf.ckg import PAD_ID
+
+Spans = Sequence[Sequence[int]]
+"""Id ranges [first, last) of one entity type; disjoint, in id order."""
 
 PAD_ROW, OOV_ROW, FIRST_ROW = 0, 1, 2
 """Rows of a table: padding, entities that the table doesn't know, then the ranges one after the other."""
@@ -25,7 +29,7 @@ class EntityEmbedding(tf.keras.layers.Layer):
     trained like the others. Only the ranges' entities have rows, whatever else the graph holds.
 
     Args:
-        ranges: entity type -> id range [first, last); disjoint.
+        ranges: entity type -> its id ranges; disjoint.
         dim: embedding size d.
         scale: initial values are uniform in [-scale, scale].
         seed: of the initial values.
@@ -40,7 +44,7 @@ class EntityEmbedding(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        ranges: Mapping[str, Sequence[int]],
+        ranges: Mapping[str, Spans],
         dim: int,
         *,
         scale: float = 0.05,
@@ -49,13 +53,13 @@ class EntityEmbedding(tf.keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._ranges = {name: (int(first), int(last)) for name, (first, last) in ranges.items()}
+        self._ranges = {name: tuple((int(first), int(last)) for first, last in spans) for name, spans in ranges.items()}
         self.dim, self._scale, self._seed, self._normalize = dim, scale, seed, normalize
         self.types = list(self._ranges)
-        self._offsets: dict[str, int] = {}
+        self._blocks: list[tuple[int, int, int]] = []  # first id, last id, row of the first
         row = FIRST_ROW
-        for name, (first, last) in self._ranges.items():
-            self._offsets[name] = row
+        for first, last in itertools.chain.from_iterable(self._ranges.values()):
+            self._blocks.append((first, last, row))
             row += last - first
         self.num_rows = row
 
@@ -80,16 +84,16 @@ class EntityEmbedding(tf.keras.layers.Layer):
     def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
         """Table row of each entity id: int64, same shape."""
         rows = tf.where(ids == PAD_ID, tf.constant(PAD_ROW, tf.int64), tf.constant(OOV_ROW, tf.int64))
-        for name, (first, last) in self._ranges.items():
+        for first, last, row in self._blocks:
             inside = (ids >= first) & (ids < last)
-            rows = tf.where(inside, ids - first + self._offsets[name], rows)
+            rows = tf.where(inside, ids - first + row, rows)
         return rows
 
     def row_of(self, entity_id: int) -> int:
         """Table row of one entity id."""
-        for name, (first, last) in self._ranges.items():
+        for first, last, row in self._blocks:
             if first <= entity_id < last:
-                return entity_id - first + self._offsets[name]
+                return entity_id - first + row
         return PAD_ROW if entity_id == PAD_ID else OOV_ROW
 
     def assign_rows(self, first_id: int, values: np.ndarray) -> None:
@@ -97,13 +101,13 @@ class EntityEmbedding(tf.keras.layers.Layer):
 
         Args:
             first_id: of one of the types.
-            values: float [n, d]; the n ids must be of that one type.
+            values: float [n, d]; the n ids must be of one range of that type.
 
         Raises:
             ValueError: an id that has no row, or vectors of another size.
         """
         end = first_id + len(values)
-        if not any(first <= first_id and end <= last for first, last in self._ranges.values()):
+        if not any(first <= first_id and end <= last for first, last, _ in self._blocks):
             raise ValueError(f"ids [{first_id}, {end}) are in none of the ranges {self._ranges}")
         if values.shape[1:] != (self.dim,):
             raise ValueError(f"vectors of shape {values.shape[1:]}, expected ({self.dim},)")
@@ -119,7 +123,7 @@ class EntityEmbedding(tf.keras.layers.Layer):
             shard_start += size
 
     def get_config(self) -> dict[str, Any]:
-        ranges = {name: list(span) for name, span in self._ranges.items()}
+        ranges = {name: [list(span) for span in spans] for name, spans in self._ranges.items()}
         own = {"dim": self.dim, "scale": self._scale, "seed": self._seed, "normalize": self._normalize}
         return {**super().get_config(), "ranges": ranges, **own}
 

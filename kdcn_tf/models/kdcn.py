@@ -1,7 +1,7 @@
 """K-DCN: user state, dialogue interaction, categories and statistics in a deep and cross network."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.cross import make_cross
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.dialogue import DialogueInteraction
-from kdcn_tf.layers.embedding import EntityEmbedding
+from kdcn_tf.layers.embedding import EntityEmbedding, Spans
 from kdcn_tf.layers.masking import mask_of, masked_mean
 from kdcn_tf.layers.matching import Match
 from kdcn_tf.layers.user_state import UserState
@@ -41,8 +41,8 @@ class KDCN(tf.keras.Model):
     Args:
         spec: features and their sizes.
         options: what the network consists of.
-        entity_ranges: entity type -> ids [first, last) of the pretrained table; users, items, keywords.
-        category_range: ids of the categories.
+        entity_ranges: entity type -> id ranges of the pretrained table; users, items, keywords.
+        category_ranges: id ranges of the categories.
         dim: entity embedding size d.
         seed: of the tables' initial values.
 
@@ -59,20 +59,19 @@ class KDCN(tf.keras.Model):
         *,
         spec: CtrSpec,
         options: KdcnConfig,
-        entity_ranges: Mapping[str, Sequence[int]],
-        category_range: Sequence[int],
+        entity_ranges: Mapping[str, Spans],
+        category_ranges: Spans,
         dim: int,
         seed: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.spec, self.options, self.dim, self._seed = spec, options, dim, seed
-        self._category_range = [int(i) for i in category_range]
         self.entities = EntityEmbedding(
             entity_ranges, dim, seed=seed, normalize=options.normalize_entities,
             trainable=not options.freeze_entities, name="entities",
         )  # fmt: skip
-        self.categories = CategoryEmbedding(self._category_range, options.category_dim, seed, name="categories")
+        self.categories = CategoryEmbedding(category_ranges, options.category_dim, seed, name="categories")
         self.statistics = DenseTransform(spec.dense_mean, spec.dense_std, name="statistics")
         self.user_state = UserState(options.widths, options.filters, name="user_state") if options.user_state else None
         self.dialogue = (
@@ -194,7 +193,7 @@ class KDCN(tf.keras.Model):
             "spec": dataclasses.asdict(self.spec),
             "options": dataclasses.asdict(self.options),
             "entity_ranges": self.entities.get_config()["ranges"],
-            "category_range": self._category_range,
+            "category_ranges": self.categories.get_config()["id_ranges"],
             "dim": self.dim,
             "seed": self._seed,
         }
@@ -224,18 +223,18 @@ def build_kdcn(config: Config, described: Manifest) -> KDCN:
         ConfigError: the configuration doesn't fit together.
         DataError: the manifest doesn't describe a dataset that K-DCN can be made for.
     """
-    ranges = described.require_id_map().ranges
+    id_map = described.require_id_map()
     options = config.kdcn
     wanted = {ckg.ITEM: options.user_state or options.candidate, ckg.KEYWORD: options.dialogue or options.candidate,
               ckg.USER: options.candidate}  # fmt: skip
-    if ckg.ITEM not in ranges:
+    if ckg.ITEM not in id_map.ranges:
         raise DataError(f"{described.kind} manifest: the id map has no entities of type {ckg.ITEM!r}")
     tf.keras.utils.set_random_seed(config.finetune.seed)
     return KDCN(
         spec=spec_of(described),
         options=options,
-        entity_ranges={name: ranges[name] for name, needed in wanted.items() if needed and name in ranges},
-        category_range=ranges.get(ckg.CATEGORY, (0, 0)),
+        entity_ranges={name: id_map.spans(name) for name, needed in wanted.items() if needed and name in id_map.ranges},
+        category_ranges=id_map.spans(ckg.CATEGORY) if ckg.CATEGORY in id_map.ranges else (),
         dim=config.encoder.dim,
         seed=config.finetune.seed,
     )

@@ -60,7 +60,7 @@ class Pretraining:
             config.pretrain.loss, margin=config.pretrain.margin, temperature=config.pretrain.temperature
         )
         self._violations = losses.violations(config.pretrain.loss, margin=config.pretrain.margin)
-        self._type_ranges = TypeRanges(self.id_map.ranges)
+        self._type_ranges = TypeRanges(self.id_map)
         with scheduler.strategy.scope():
             self.model = self._build_model()
             self._adjacency = Adjacency(self.id_map.num_ids, stored)

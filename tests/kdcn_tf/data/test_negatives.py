@@ -1,26 +1,45 @@
 import numpy as np
 import tensorflow as tf
 
+from kdcn_tf.ckg import IdMap
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 
-RANGES = {"user": (1, 11), "item": (11, 31), "empty": (31, 31), "tag": (31, 41)}
+IDS = IdMap({"user": (1, 11), "item": (11, 31), "empty": (31, 31), "tag": (31, 41)}, (), "f")
+
+GROWN = IdMap(
+    {"user": (1, 4), "item": (4, 8), "tag": (10, 11)}, (), "f", {"user": ((8, 10), (14, 15)), "item": ((11, 14),)}
+)
+"""Users 1 to 3, 8, 9 and 14; items 4 to 7 and 11 to 13; tag 10."""
 
 
-def draw(targets, type_constrained, degree_weighted=0.0, count=2000):
+def draw(targets, type_constrained, degree_weighted=0.0, count=2000, id_map=IDS):
     @tf.function
     def drawn(entities):
         return corrupt(
-            entities, count=count, type_ranges=TypeRanges(RANGES), num_ids=41, type_constrained=type_constrained,
-            degree_weighted=degree_weighted, seed=tf.constant([1, 2]),
+            entities, count=count, type_ranges=TypeRanges(id_map), num_ids=id_map.num_ids,
+            type_constrained=type_constrained, degree_weighted=degree_weighted, seed=tf.constant([1, 2]),
         )  # fmt: skip
 
     return drawn(tf.constant(targets, tf.int64)).numpy()
 
 
-def test_type_of_an_id():
-    first, last = TypeRanges(RANGES).of(tf.constant([[1, 10], [11, 40]], tf.int64))
-    np.testing.assert_array_equal(first, [[1, 1], [11, 31]])
-    np.testing.assert_array_equal(last, [[11, 11], [31, 41]])
+def test_places_of_a_types_ids():
+    """In order of the types: users at 0 to 5, items at 6 to 12, the tag at 13."""
+    ranges = TypeRanges(GROWN)
+    ids = tf.constant([[1, 3, 9, 14], [4, 7, 13, 10]], tf.int64)
+    np.testing.assert_array_equal(ranges.of(ids), [[[0, 6]] * 4, [*[[6, 13]] * 3, [13, 14]]])
+    np.testing.assert_array_equal(
+        ranges.at(tf.range(14, dtype=tf.int64)), [1, 2, 3, 8, 9, 14, 4, 5, 6, 7, 11, 12, 13, 10]
+    )
+
+
+def test_constrained_negatives_of_a_type_that_grew_are_uniform_over_all_its_ranges():
+    users, items = draw([[1, 1], [12, 5]], type_constrained=1.0, id_map=GROWN)
+    for drawn, ids in ((users, [1, 2, 3, 8, 9, 14]), (items, [4, 5, 6, 7, 11, 12, 13])):
+        found, counts = np.unique(drawn, return_counts=True)
+        assert found.tolist() == ids
+        # Of 2000, each expects 2000/6 = 333 or 2000/7 = 286; 4 standard errors are 67 and 63.
+        assert abs(counts - 2000 / len(ids)).max() < 67
 
 
 def test_constrained_negatives_keep_the_type_of_their_chunk():

@@ -46,13 +46,13 @@ class Case(NamedTuple):
         return lambda inputs: self.of(*(inputs if isinstance(inputs, tuple) else (inputs,)), **self.options)
 
 
-RANGES = {"user": (1, 4), "item": (6, 9)}
+RANGES = {"user": [[1, 4]], "item": [[4, 5], [6, 8]]}
 IDS_OF_TWO_SHAPES = ((IDS, 2, 3), (IDS,))
 LISTS = ((2, 3, 4), (MASK, 2, 3))
 NODES = ((4,), (4,))
 
 CASES = [
-    Case(CategoryEmbedding, ((IDS, 2),), {"id_range": [1, 8], "dim": 3, "seed": None}),
+    Case(CategoryEmbedding, ((IDS, 2),), {"id_ranges": [[1, 5], [7, 9]], "dim": 3, "seed": None}),
     Case(VectorCross, ((8,), (8,))),
     Case(MatrixCross, ((8,), (8,)), {"rank": None}),
     Case(MatrixCross, ((8,), (8,)), {"rank": 2}),

@@ -6,7 +6,7 @@ from tensorflow.python.distribute.sharded_variable import ShardedVariable
 from kdcn_tf.layers.embedding import EntityEmbedding
 
 # Rows: 0 PAD, 1 OOV, 2-3 the users 5-6, 4-6 the items 1-3. Id 4 lies between the ranges.
-RANGES = {"user": (5, 7), "item": (1, 4)}
+RANGES = {"user": [(5, 7)], "item": [(1, 4)]}
 IDS, ROWS = [0, -1, 4, 5, 6, 7, 1, 3], [0, 1, 1, 2, 3, 1, 4, 6]
 
 
@@ -23,6 +23,18 @@ def test_rows_of_ids(layer):
     assert layer.num_rows == 7
     np.testing.assert_array_equal(layer.rows_of(tf.constant(IDS, tf.int64)), ROWS)
     assert [layer.row_of(i) for i in IDS] == ROWS
+
+
+def test_rows_of_a_type_of_several_ranges_follow_each_other():
+    """Items 1, 2, 7, 8 and 9 have rows 2 to 6, user 4 row 7."""
+    layer = EntityEmbedding({"item": [(1, 3), (7, 10)], "user": [(4, 5)]}, 2)
+    layer.build()
+    np.testing.assert_array_equal(layer.rows_of(tf.constant([2, 7, 9, 4, 3, 6], tf.int64)), [3, 4, 6, 7, 1, 1])
+    assert ([layer.row_of(i) for i in (2, 7, 6)], layer.num_rows) == ([3, 4, 1], 8)
+    layer.assign_rows(8, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(layer.table[5:7], [[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match="none of the ranges"):
+        layer.assign_rows(2, np.ones((2, 2)))  # 2 and 3
 
 
 def test_lookup_keeps_shapes_and_padding_reads_as_zeros(layer):

@@ -61,8 +61,8 @@ def tiny(**options):
     spec = CtrSpec(("click",), 1, 1, 1, 1, ("price",), (0.5,), (0.125,))
     plain = {"candidate": False, "widths": (1,), "filters": 1, "heads": 1, "scale_attention": False, "match_dim": 1,
              "normalize_entities": False, "category_dim": 1, "dropout": 0.0}  # fmt: skip
-    model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_range=(6, 7),
-                 entity_ranges={"item": (1, 3), "keyword": (3, 5), "user": (5, 6)})  # fmt: skip
+    model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_ranges=[(6, 7)],
+                 entity_ranges={"item": [(1, 3)], "keyword": [(3, 5)], "user": [(5, 6)]})  # fmt: skip
     model.entities.set_weights([column(99, 0, 3, 5, 0, 1, 7)])
     model.categories.set_weights([column(99, 0, 0.5)])
     model.user_state.set_weights([np.array([[[1.0]]]), np.array([-2.0])])
