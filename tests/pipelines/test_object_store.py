@@ -12,7 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from support.job_service import free_port
 from support.raw_logs import run, streams, write_raw
 
-from kdcn_tf import manifest
+from kdcn_tf import files, manifest
+from kdcn_tf.errors import UnavailableError
 from pipelines import build_ckg
 
 ROOT = Path(__file__).parents[2]
@@ -120,3 +121,9 @@ def test_training_and_its_records_by_tensorflow_io(store, graph, tmp_path):
     )
     made = manifest.read(str(tmp_path / "model"), manifest.CKG_MODEL, check_digests=True)
     assert made.inputs == {"ckg": manifest.read(str(graph), manifest.CKG).fingerprint()}
+
+
+def test_s3_without_boto3_is_told(monkeypatch):
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UnavailableError, match=r"s3://bucket/raw: s3:// needs boto3: pip install 'apache-beam\[aws\]'"):
+        files.exists("s3://bucket/raw")
