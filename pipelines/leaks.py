@@ -17,6 +17,7 @@ from apache_beam.transforms.window import GlobalWindows
 from kdcn_tf import ckg, files, records
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
+from kdcn_tf.places import Places
 from pipelines import writing
 from pipelines.quality import tfrecord
 
@@ -34,23 +35,24 @@ Clicks = tuple[str, int, np.ndarray]
 class Pairs:
     """(user id, item id) as one number, in order of user and item."""
 
-    users: tuple[int, int]
-    items: tuple[int, int]
+    users: Places
+    items: Places
 
     @classmethod
     def of(cls, graph: Manifest) -> "Pairs":
-        ranges = graph.require_id_map().ranges
-        return cls(ranges.get(ckg.USER, (0, 0)), ranges.get(ckg.ITEM, (0, 0)))
+        id_map = graph.require_id_map()
+        users, items = (Places(id_map.spans(name) if name in id_map.ranges else ()) for name in (ckg.USER, ckg.ITEM))
+        return cls(users, items)
 
     def pack(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Pairs of which one end is no id of a user or an item are left out."""
-        inside = (users >= self.users[0]) & (users < self.users[1]) & (items >= self.items[0]) & (items < self.items[1])
-        rows = (users[inside] - self.users[0]).astype(np.uint64)
-        return rows * np.uint64(self.items[1] - self.items[0]) + (items[inside] - self.items[0]).astype(np.uint64)
+        rows, columns = self.users.of(users), self.items.of(items)
+        inside = (rows >= 0) & (columns >= 0)
+        return rows[inside].astype(np.uint64) * np.uint64(self.items.size) + columns[inside].astype(np.uint64)
 
     def unpack(self, pair: int) -> tuple[int, int]:
-        user, item = divmod(pair, self.items[1] - self.items[0])
-        return user + self.users[0], item + self.items[0]
+        user, item = divmod(pair, self.items.size)
+        return self.users.id_of(user), self.items.id_of(item)
 
 
 def relations(graph: Manifest) -> dict[int, str]:

@@ -96,7 +96,7 @@ def _numbers(row: np.ndarray, separator: str) -> str:
 
 
 def write_faiss(exported: Exported) -> Iterator[DataFile]:
-    """One index of the whole type; position i in it has id first + i."""
+    """One index of the whole type; position i in it is row i of the npy files, one after the other."""
     rows = np.concatenate([exported.rows(entry) for entry in exported.entries])
     name, first = f"{exported.entity_type}.faiss", exported.entries[0].first
     yield _written(exported.directory, name, build_index(np.ascontiguousarray(rows)), len(rows), first)

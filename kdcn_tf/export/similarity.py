@@ -10,6 +10,7 @@ import numpy as np
 from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError, UnavailableError
 from kdcn_tf.manifest import Manifest, read_file
+from kdcn_tf.places import Places
 
 FAISS = "faiss"
 
@@ -102,9 +103,10 @@ def _by_index(directory: str, embeddings: Manifest, entity_type: str, query: np.
         squares, places = index.search(query[None], k)
     except (RuntimeError, AssertionError):
         raise DataError(f"{directory}/{entry.name}: not a FAISS index of these vectors") from None
-    found = [
-        (entry.first + int(p), math.sqrt(max(s, 0.0))) for s, p in zip(squares[0], places[0], strict=True) if p >= 0
-    ]
+    ids = Places(tuple((part.first, part.first + part.count) for part in embeddings.group(entity_type)))
+    if index.ntotal != ids.size:
+        raise DataError(f"{directory}/{entry.name}: holds {index.ntotal} vectors, the npy files {ids.size}")
+    found = [(ids.id_of(int(p)), math.sqrt(max(s, 0.0))) for s, p in zip(squares[0], places[0], strict=True) if p >= 0]
     return found, isinstance(index, library.IndexFlat)
 
 

@@ -9,6 +9,7 @@ import apache_beam as beam
 from kdcn_tf import files, manifest
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
+from kdcn_tf.places import Places
 from pipelines import job
 from pipelines.quality import cells, examples_summary, graph_summary, named
 
@@ -66,7 +67,8 @@ def shape_of(directory: str, made: Manifest) -> graph_summary.Shape | examples_s
         return graph_summary.Shape.of(id_map)
     try:
         behaviors, dense = made.info["behaviors"], made.info["dense"]["names"]
-        return examples_summary.Shape(tuple(map(str, behaviors)), tuple(map(str, dense)), id_map.ranges)
+        places = {name: Places(id_map.spans(name)) for name in id_map.ranges}
+        return examples_summary.Shape(tuple(map(str, behaviors)), tuple(map(str, dense)), places)
     except (LookupError, TypeError) as error:
         raise DataError(f"{directory}: the manifest names no behaviours or dense statistics: {error!r}") from None
 

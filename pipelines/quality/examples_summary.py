@@ -9,6 +9,7 @@ import numpy as np
 
 from kdcn_tf import ckg, records
 from kdcn_tf.errors import DataError
+from kdcn_tf.places import Places
 from pipelines.quality import tfrecord
 from pipelines.quality.cells import Counts, Distinct, Moments, Summary, Total
 
@@ -20,11 +21,11 @@ _SOURCES = 1000  # at the most, that are counted one by one
 
 @dataclass(frozen=True)
 class Shape:
-    """What the examples of a dataset hold: features, and the ranges of the ids of users and items."""
+    """What the examples of a dataset hold: features, and the ids of every entity type."""
 
     behaviors: tuple[str, ...]
     dense: tuple[str, ...]
-    ranges: dict[str, tuple[int, int]]
+    places: dict[str, Places]
 
     @property
     def lists(self) -> tuple[str, ...]:
@@ -107,12 +108,14 @@ def of_examples(path: str | None, split: str, shape: Shape) -> Summary:
     }
     summary |= _rates(path, columns, positive)
     for name in (records.USER, records.ITEM):
-        first, last = shape.ranges.get(ckg.USER if name == records.USER else ckg.ITEM, (0, 0))
+        ids_of = shape.places.get(ckg.USER if name == records.USER else ckg.ITEM, Places(()))
         ids = scalar(path, columns, name)
         known = ids[ids != records.OOV_ID]
-        if len(wrong := known[(known < first) | (known >= last)]):
-            raise DataError(f"{path}: {name} {wrong[0]} is no id of [{first}, {last})")
-        summary["distinct", name] = Distinct.of(known, first, last)
+        places = ids_of.of(known)
+        if len(wrong := known[places < 0]):
+            ranges = " or ".join(f"[{first}, {last})" for first, last in ids_of.spans) or "none"
+            raise DataError(f"{path}: {name} {wrong[0]} is no id of {ranges}")
+        summary["distinct", name] = Distinct.of(places, 0, ids_of.size)
         summary |= _list_feature(name, columns[name])
     for name in shape.lists:
         summary |= _list_feature(name, columns[name])

@@ -15,20 +15,31 @@ HOT = 10  # entities of the largest degree that are named, per type
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file's ids have to fit: the types with entities, in id order, and the relations."""
+    """What a file's ids have to fit.
+
+    Attributes:
+        types: those with entities, in id order.
+        firsts, lasts, kinds: ends of every id range, and the place of its type in `types`; in id order.
+        relations: number of them.
+    """
 
     types: tuple[str, ...]
     firsts: tuple[int, ...]
     lasts: tuple[int, ...]
+    kinds: tuple[int, ...]
     relations: int
 
     @classmethod
     def of(cls, id_map: ckg.IdMap) -> "Shape":
-        spans = sorted((first, last, name) for name, (first, last) in id_map.ranges.items() if last > first)
+        spans = sorted(
+            (first, last, name) for name in id_map.ranges for first, last in id_map.spans(name) if last > first
+        )
+        types = tuple(dict.fromkeys(name for _, _, name in spans))
         return cls(
-            tuple(name for _, _, name in spans),
+            types,
             tuple(first for first, _, _ in spans),
             tuple(last for _, last, _ in spans),
+            tuple(types.index(name) for _, _, name in spans),
             len(id_map.relations),
         )
 
@@ -42,7 +53,7 @@ class Shape:
         inside = (places >= 0) & (ids < np.append(self.lasts, 0)[places])
         if not inside.all():
             raise DataError(f"{path}: id {ids[~inside][0]} belongs to no entity type of the id map")
-        return places
+        return np.array(self.kinds, np.int64)[places]
 
 
 def _column(features: Any, name: str) -> np.ndarray:

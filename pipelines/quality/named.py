@@ -25,16 +25,13 @@ def graph(found: dict, directory: str, made: Manifest) -> dict[str, Any]:
     degrees = {kind: found["degrees"][kind] for kind in id_map.ranges if kind in found.get("degrees", {})}
     keys = keys_of(directory, made, {kind: [one for one, _ in body["largest"]] for kind, body in degrees.items()})
     for kind, body in degrees.items():
-        first, last = id_map.ranges[kind]
-        _finish_degrees(body, entities[kind], unused=last - first - entities[kind], keys=keys)
+        _finish_degrees(body, entities[kind], unused=id_map.size(kind) - entities[kind], keys=keys)
     triples = sum(split["triples"] for split in found["splits"].values())
     total = sum(entities.values())
     return {
         **found,
         "degrees": degrees,
-        "entities": {
-            kind: {"entities": entities[kind], "ids": last - first} for kind, (first, last) in id_map.ranges.items()
-        },
+        "entities": {kind: {"entities": entities[kind], "ids": id_map.size(kind)} for kind in id_map.ranges},
         "sparsity": {
             "entities": total,
             "triples": triples,

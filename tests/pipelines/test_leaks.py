@@ -5,6 +5,7 @@ import pytest
 from support.raw_logs import BEHAVIORS, IMPRESSIONS, ids_of, run, streams, write_raw
 
 from kdcn_tf import ckg, keys, manifest
+from kdcn_tf.places import Places
 from pipelines import build_ckg, build_ctr, check_leaks, leaks
 
 U1 = keys.entity_key("user", "u1")
@@ -86,10 +87,19 @@ def test_late_behaviours_are_counted(logs, tmp_path):
 
 
 def test_pairs_are_one_number_each():
-    pairs = leaks.Pairs(users=(5, 10**9), items=(10**9, 3 * 10**9))
+    pairs = leaks.Pairs(users=Places(((5, 10**9),)), items=Places(((10**9, 3 * 10**9),)))
     users, items = np.array([5, 999_999_999, 4, 5, 5]), np.array([10**9, 3 * 10**9 - 1, 10**9, -1, 3 * 10**9])
     packed = pairs.pack(users, items)
     assert [pairs.unpack(int(one)) for one in packed] == [(5, 10**9), (999_999_999, 3 * 10**9 - 1)]
+
+
+def test_pairs_of_types_that_grew():
+    """Users 1, 2, 6; items 3 to 5, 7 and 8: a pair is 5 times the user's place and the item's."""
+    id_map = ckg.IdMap({"user": (1, 3), "item": (3, 6)}, (), "x", {"user": ((6, 7),), "item": ((7, 9),)})
+    pairs = leaks.Pairs.of(manifest.Manifest(manifest.CKG, id_map=id_map))
+    packed = pairs.pack(np.array([1, 2, 6, 6, 3, 1]), np.array([3, 7, 5, 8, 3, 6]))
+    assert packed.tolist() == [0, 5 + 3, 10 + 2, 10 + 4]
+    assert [pairs.unpack(int(one)) for one in packed] == [(1, 3), (2, 7), (6, 5), (6, 8)]
 
 
 def test_relations_that_join_users_and_items():

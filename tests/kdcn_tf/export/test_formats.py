@@ -9,6 +9,7 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 from kdcn_tf.export import embeddings, formats, similarity
+from kdcn_tf.manifest import EMBEDDINGS, Manifest
 
 KEYS = ["plain", "two words", "100%", "全角\u3000空", "tail"]
 ROWS = np.array([[0.1, -2.5], [1e-8, 3.0], [7.0, 0.0], [1 / 3, 2 / 3], [5.0, 5.0]], np.float32)
@@ -53,6 +54,22 @@ def test_a_faiss_file_is_a_faiss_index(exported, tmp_path):
     index = similarity.faiss().read_index(str(tmp_path / entry.name))
     assert (index.ntotal, entry.count, entry.first) == (5, 5, 11)
     assert index.search(np.array([[6.5, 0.0]], np.float32), 1)[1].tolist() == [[2]]
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_nearest_of_a_type_that_grew(tmp_path, indexed):
+    """Ids 11 to 13 and 20, 21: near [6.5, 0] lie rows 2 and 4, at 0.5 and sqrt(1.5^2 + 5^2)."""
+    entries = embeddings.write_type(
+        str(tmp_path), "tag", [(11, 14), (20, 22)], lambda a, b: [ROWS[a - 11 : b - 11] if a == 11 else ROWS[3:]]
+    )
+    groups = {"tag": entries}
+    if indexed:
+        groups["faiss/tag"] = tuple(formats.write_faiss(formats.Exported(str(tmp_path), "tag", entries, lambda _: [])))
+    made = Manifest(EMBEDDINGS, groups, info={"dim": 2})
+    found, exact = similarity.nearest(str(tmp_path), made, "tag", np.array([6.5, 0.0], np.float32), 2, "l2")
+    assert [one for one, _ in found] == [13, 21]
+    np.testing.assert_allclose([distance for _, distance in found], [0.5, 27.25**0.5], rtol=1e-6)
+    assert exact
 
 
 def test_large_indexes_are_ivf(monkeypatch):

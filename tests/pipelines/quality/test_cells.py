@@ -6,6 +6,9 @@ import random
 import numpy as np
 import pytest
 
+from kdcn_tf import ckg
+from kdcn_tf.errors import DataError
+from kdcn_tf.places import Places
 from pipelines.quality import cells, examples_summary, graph_summary
 
 
@@ -70,8 +73,19 @@ def test_degrees_are_counted_by_binary_digits():
     assert found == ["0", "1", "2-3", "2-3", "4-7", "4-7", "8-15", f"{2**39}-{2**40 - 1}", f"{2**40}-{2**41 - 1}"]
 
 
+def test_types_of_ids_that_grew():
+    """Items 1, 2, 6 and 8, users 3 and 4; 5 and 7 are nobody's."""
+    grown = {"item": ((6, 7), (8, 9))}
+    shape = graph_summary.Shape.of(ckg.IdMap({"user": (3, 5), "item": (1, 3), "none": (5, 5)}, (), "f", grown))
+    assert shape.types == ("item", "user")
+    assert shape.types_of(np.array([1, 2, 3, 4, 6, 8]), "file").tolist() == [0, 0, 1, 1, 0, 0]
+    for nobody in (0, 5, 7, 9):
+        with pytest.raises(DataError, match=f"id {nobody} belongs to no entity type"):
+            shape.types_of(np.array([3, nobody]), "file")
+
+
 def test_a_summary_of_nothing_adds_nothing():
-    shape = examples_summary.Shape(("click",), ("price",), {"user": (1, 3), "item": (3, 6)})
+    shape = examples_summary.Shape(("click",), ("price",), {"user": Places(((1, 3),)), "item": Places(((3, 6),))})
     empty = examples_summary.of_examples(None, "test", shape)
     body = cells.to_json(cells.merge([empty, empty]))["splits"]["test"]
     assert (body["examples"], body["by"]["day"]["examples"]["numbers"]) == (0, {})
