@@ -37,7 +37,8 @@ def edges(rows: pa.Table, ids_per_file: int, stored: int) -> Iterator[tuple[int,
     once = order[first]
     once = once[low[once] != high[once]]
     low, high, pair = low[once], high[once], pair[once] >> _LOW
-    ids, neighbors = np.r_[low, high] - 1, np.r_[high, low]
+    # Most graphs' ids fit 32 bits, which saves a quarter of what is shuffled.
+    ids, neighbors = np.r_[low, high] - 1, np.r_[high, low].astype(np.int64 if high.max(initial=0) >> 32 else np.uint32)
     part, number = np.divmod(ids, ids_per_file)
     places = number.astype(np.uint64) << _LOW | np.r_[pair, pair]
     for to, found in batches.split(pa.table({"place": places, "neighbor": neighbors}), part):
@@ -66,6 +67,9 @@ def _cut(rows: pa.Table, stored: int) -> tuple[pa.Table, pa.Table]:
     return pa.table({"place": places[order], "neighbor": neighbors[order]}), cut
 
 
+_NEIGHBORS = pa.schema({"place": pa.uint64(), "neighbor": pa.int64()})
+
+
 class Merged:
     """Edges of one range of ids, added piece by piece; never more in memory than what is kept and a bounded rest.
 
@@ -81,6 +85,7 @@ class Merged:
 
     def add(self, found: Edges) -> None:
         kept, cut = (batches.unpack([packed]) for packed in found)
+        kept = kept.cast(_NEIGHBORS)
         self._edges.append(kept)
         self._cut.append(cut)
         self._rows += kept.num_rows

@@ -20,12 +20,13 @@ from pipelines import batches, hashing, writing
 from pipelines.batches import column
 from pipelines.counting import COUNTS, CountingDoFn
 from pipelines.distinct import TIMES
+from pipelines.hashing import Hashes
 from pipelines.stating import HASH, NAME, TYPE
 
 SIZES, KEYS, FORWARD = "sizes", "keys", "forward"
 """Tags: (`Part`, number), (`Part`, Arrow bytes of keys), what the properties' turn needs."""
 
-NAMES, ASKED, OWNED, KEPT = "n", "r", "o", "e"
+NAMES, ASKED, OWNED, KEPT = "names", "asked", "owned", "kept"
 """Kinds of values: names; (file, hashes and occurrences); values with properties; properties kept by a value."""
 
 _RARE_FILTERED = frozenset(ckg.RARE_FILTERED_TYPES)
@@ -79,8 +80,16 @@ def distinct(names: pa.Table) -> _Known:
     return _Known(hashes[starts], types[starts], arranged.column(NAME).take(starts).combine_chunks())
 
 
+class _Asked(NamedTuple):
+    """What the triples of one file that come from one part (`origin`) ask for: HASH and TIMES, sorted."""
+
+    file: Any
+    origin: int
+    rows: pa.Table
+
+
 class _Number(CountingDoFn):
-    """(part, values) -> (file, ids of the entities it asked for), with SIZES, KEYS, FORWARD and COUNTS.
+    """(part, values) -> (file, origin, fields of `Answer`), with SIZES, KEYS, FORWARD and COUNTS.
 
     Users, items, sellers, sessions, categories and types of outside graphs are all kept. A tag, value,
     intention or keyword that occurs in fewer than `min_count` triples is dropped, judged on the triples
@@ -99,8 +108,8 @@ class _Number(CountingDoFn):
         if not found[ASKED]:
             return
         known = distinct(batches.unpack([packed for (packed,) in found[NAMES]]))
-        asked = [(file, batches.unpack([packed])) for file, packed in found[ASKED]]
-        used, occurrences = self._used(known, [rows for _, rows in asked])
+        asked = [_Asked(file, origin, batches.unpack([packed])) for file, origin, packed in found[ASKED]]
+        used, occurrences = self._used(known, [one.rows for one in asked])
         kept = used & self._often_enough(known, occurrences, found[KEPT])
         if not self._properties:
             yield from self._owners(known, kept, found[OWNED])
@@ -143,7 +152,7 @@ class _Number(CountingDoFn):
             yield beam.pvalue.TaggedOutput(FORWARD, (to, (KEPT, owners[parts == to].tobytes())))
 
     @staticmethod
-    def _forward(part: int, known: _Known, found: dict[str, list[tuple]], asked: list) -> Iterator[Any]:
+    def _forward(part: int, known: _Known, found: dict[str, list[tuple]], asked: list[_Asked]) -> Iterator[Any]:
         """What concerns properties, to the same part's second turn."""
         late = known.hashes[known.types == ckg.PROPERTY]
 
@@ -154,29 +163,69 @@ class _Number(CountingDoFn):
 
         if len(late):
             yield from tell(batches.unpack([packed for (packed,) in found[NAMES]]), NAMES)
-            for file, rows in asked:
-                yield from tell(rows, ASKED, file)
+            for one in asked:
+                yield from tell(one.rows, ASKED, one.file, one.origin)
 
-    @staticmethod
-    def _numbered(part: int, known: _Known, kept: np.ndarray, asked: list) -> Iterator[Any]:
-        """Numbers the kept entities of each type from 0 and tells the files."""
+    def _numbered(self, part: int, known: _Known, kept: np.ndarray, asked: list[_Asked]) -> Iterator[Any]:
+        """Numbers the kept entities of each type from 0 and answers the files."""
         types = sorted(set(known.types[kept]), key=type_order)
-        code, rank = np.full(len(kept), -1), np.zeros(len(kept), np.int64)
+        code, rank = np.full(len(kept), -1, np.int16), np.zeros(len(kept), np.uint32)
         for number, entity_type in enumerate(types):
             mine = np.flatnonzero(kept & (known.types == entity_type))
             code[mine], rank[mine] = number, np.arange(len(mine))
             yield beam.pvalue.TaggedOutput(SIZES, ((entity_type, part), len(mine)))
-            yield beam.pvalue.TaggedOutput(
-                KEYS, ((entity_type, part), batches.pack(pa.table({NAME: known.names.take(mine)})))
-            )
-        for file, rows in asked:
-            place, there = batches.places(column(rows, HASH), known.hashes)
-            chosen = place[there & kept[place]]
-            if len(chosen):
-                ids = batches.table(
-                    hash=known.hashes[chosen], code=code[chosen].astype(np.int16), rank=rank[chosen].astype(np.uint32)
-                )
-                yield file, (part, types, batches.pack(ids))
+            keys = batches.pack(pa.table({NAME: known.names.take(mine)}))
+            yield beam.pvalue.TaggedOutput(KEYS, ((entity_type, part), keys))
+        for file, origin, rows in asked:
+            place, _ = batches.places(column(rows, HASH), known.hashes)
+            found = batches.table(code=code[place], rank=rank[place])
+            if self._properties:
+                found = found.append_column(HASH, rows.column(HASH))
+            yield file, origin, (part, self._parts, types, batches.pack(found))
+
+
+class Answer(NamedTuple):
+    """Ids of the entities that a file's triples of one origin name, as far as one part of the hashes' range goes.
+
+    Attributes:
+        part: the part.
+        parts: number of parts.
+        types: entity types by code.
+        packed: Arrow bytes of code (-1: not kept) and rank in the part, of what was asked, in the order of the
+            hashes; of properties with their hashes.
+    """
+
+    part: int
+    parts: int
+    types: list[str]
+    packed: bytes
+
+
+def ids_of(hashes: Hashes, told: Iterable[Answer], ids: "Plan") -> np.ndarray:
+    """Ids of entities, sorted by hash; `PAD_ID` where one isn't kept.
+
+    Raises:
+        ValueError: a part didn't answer all that it was asked.
+    """
+    found = np.full(len(hashes), ckg.PAD_ID, np.int64)
+    asked = np.ones(len(hashes), bool)
+    part_of: np.ndarray | None = None
+    for answer in told:
+        rows = batches.unpack([answer.packed])
+        if HASH in rows.column_names:
+            place, _ = batches.places(column(rows, HASH), hashes)
+        else:
+            part_of = hashing.parts(hashes, answer.parts) if part_of is None else part_of
+            first = int(np.searchsorted(part_of, answer.part))
+            place = np.arange(first, first + rows.num_rows)
+            asked[place] = False
+        code = column(rows, "code")
+        firsts = np.array([ids.firsts[entity_type, answer.part] for entity_type in answer.types], np.int64)
+        kept = code >= 0
+        found[place[kept]] = firsts[code[kept]] + column(rows, "rank")[kept]
+    if asked.any():
+        raise ValueError(f"{asked.sum()} of {len(hashes)} entities were not answered for")
+    return found
 
 
 class Plan(NamedTuple):
@@ -221,8 +270,8 @@ def _pieces(
 class NumberEntities(beam.PTransform):
     """What is known and asked of each part of the hashes' range -> ids, and the files of the id map.
 
-    Input (part, value), values as listed at `NAMES` and the other kinds. Output {"ids": (file, (part, types,
-    Arrow bytes of hash, code of the type, rank in the part)), "plan": one `Plan`, "files": FileRow, COUNTS}.
+    Input (part, value), values as listed at `NAMES` and the other kinds. Output {"ids": (file, origin, fields of
+    `Answer`), "plan": one `Plan`, "files": FileRow, COUNTS}.
     """
 
     def __init__(self, directory: str, *, min_count: int, parts: int, ids_per_file: int):

@@ -36,7 +36,10 @@ def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: st
     parts = batches.number_of_parts((path, files.size(path) or 0) for path in inputs.paths())
     stated, winners = _winners(pipeline, inputs, config, parts, outputs)
     names = [found[stating.PATTERNS] for found in stated] | "AllPatterns" >> beam.Flatten()
-    placed = {"triples": winners, "names": names} | "Place" >> triples.PlaceTriples(settings, parts)
+    stated_counts = outputs.counts | "StatedCounts" >> beam.Flatten()
+    placed = {"triples": winners, "counts": stated_counts, "names": names} | "Place" >> triples.PlaceTriples(
+        settings, parts
+    )
     known = [found[stating.NAMES] for found in stated] | "AllNames" >> beam.Flatten()
     told = (
         known | "Names" >> beam.MapTuple(lambda part, packed: (part, (entities.NAMES, packed))),

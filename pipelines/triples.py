@@ -13,19 +13,19 @@ import pyarrow as pa
 
 from kdcn_tf import ckg, records
 from kdcn_tf.config import CkgConfig
-from pipelines import adjacency, batches, hashing, writing
+from pipelines import adjacency, batches, entities, hashing, writing
 from pipelines.batches import column
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 from pipelines.distinct import TIMES, WEIGHT, hash_of, merged_triples
-from pipelines.entities import ASKED, OWNED, Plan
+from pipelines.entities import ASKED, OWNED, Answer, Plan
 from pipelines.statements import HEAD, PATTERN, TAIL, pattern_hash
 from pipelines.stating import HASH
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 SPLITS = (TRAIN, VALID, TEST)
 
-SIZES, PATTERNS, TOLD, EDGES = "sizes", "patterns", "told", "edges"
-"""Tags: (split, number), pattern hash, (part, value for `entities.NumberEntities`), (range, `adjacency.Edges`)."""
+PATTERNS, TOLD, EDGES = "patterns", "told", "edges"
+"""Tags: pattern hash, (part, value for `entities.NumberEntities`), (range, `adjacency.Edges`)."""
 
 _TRIPLES, _IDS = "triples", "ids"
 _LOG_PATTERNS = frozenset(ckg.LOG_PATTERNS)
@@ -66,47 +66,39 @@ def relation_ids(patterns: Iterable[Pattern], mode: str) -> dict[int, int]:
     return {_code(p): ids[ckg.relation_key(p, mode)] for p in found}
 
 
-class _Distinct(CountingDoFn):
-    """(part, triples) -> Arrow bytes of the part's distinct triples, with SIZES, PATTERNS and COUNTS."""
-
-    def __init__(self, valid_fraction: float, test_fraction: float):
-        self._fractions = valid_fraction, test_fraction
-
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        rows = batches.unpack(element[1])
-        found = merged_triples(rows)
-        self.count("filtered.triples.duplicate", int(column(rows, WEIGHT).sum()) - found.num_rows)
-        split = pick_splits(hash_of(found), *self._fractions)
-        for index, number in enumerate(np.bincount(split, minlength=len(SPLITS)).tolist()):
-            yield beam.pvalue.TaggedOutput(SIZES, (SPLITS[index], number))
-        for pattern in np.unique(column(found, PATTERN)).tolist():
-            yield beam.pvalue.TaggedOutput(PATTERNS, pattern)
-        yield batches.pack(found)
-
-
-class _Place(beam.DoFn):
-    """Distinct triples -> (`File`, its triples); to the parts of their entities what the file needs of them (TOLD)."""
+class _Place(CountingDoFn):
+    """(part, triples) -> (`File`, (part, its distinct triples)), with TOLD, PATTERNS and COUNTS."""
 
     def __init__(self, config: CkgConfig, parts: int):
         self._triples_per_file, self._parts = config.triples_per_file, parts
         self._fractions = config.valid_fraction, config.test_fraction
 
-    def infer_output_type(self, input_type: Any) -> Any:
-        return Any
+    def process(
+        self, element: tuple[int, Iterable[bytes]], stated: int, patterns: Mapping[int, Pattern]
+    ) -> Iterator[Any]:
+        part, packed = element
+        rows = batches.unpack(packed)
+        found = merged_triples(rows)
+        self.count("filtered.triples.duplicate", int(column(rows, WEIGHT).sum()) - found.num_rows)
+        for pattern in np.unique(column(found, PATTERN)).tolist():
+            yield beam.pvalue.TaggedOutput(PATTERNS, pattern)
+        for file, mine in self._files(found, stated):
+            yield file, (_TRIPLES, part, batches.pack(mine))
+            for to, asked in self._asked(mine, patterns):
+                yield beam.pvalue.TaggedOutput(TOLD, (to, (ASKED, file, part, asked)))
+        for to, owned in self._owned(found):
+            yield beam.pvalue.TaggedOutput(TOLD, (to, (OWNED, owned)))
 
-    def process(self, packed: bytes, sizes: Mapping[str, int], patterns: Mapping[int, Pattern]) -> Iterator[Any]:
-        rows = batches.unpack([packed])
-        files = np.array([-(-sizes[name] // self._triples_per_file) for name in SPLITS])
-        split = pick_splits(hash_of(rows), *self._fractions)
+    def _files(self, rows: pa.Table, stated: int) -> Iterator[tuple[File, pa.Table]]:
+        """Rows by file. How many files there are follows from what the records state, triples said twice among it."""
+        valid, test = self._fractions
+        shares = np.array([1 - valid - test, valid, test])
+        files = np.ceil(stated * shares / self._triples_per_file).astype(np.int64)
+        split = pick_splits(hash_of(rows), valid, test)
         number = _file_numbers(hashing.of_pairs(column(rows, HEAD), column(rows, TAIL)), files[split])
         for place, found in batches.split(rows, split * _SPLIT_PLACE + number):
             index, file = divmod(place, _SPLIT_PLACE)
-            name = SPLITS[index], file, int(files[index])
-            yield name, (_TRIPLES, batches.pack(found))
-            for part, asked in self._asked(found, patterns):
-                yield beam.pvalue.TaggedOutput(TOLD, (part, (ASKED, name, asked)))
-        for part, owned in self._owned(rows):
-            yield beam.pvalue.TaggedOutput(TOLD, (part, (OWNED, owned)))
+            yield (SPLITS[index], file, int(files[index])), found
 
     def _asked(self, rows: pa.Table, patterns: Mapping[int, Pattern]) -> Iterator[tuple[int, bytes]]:
         """Distinct entities of triples, and how often each occurs as an attribute in them.
@@ -118,8 +110,7 @@ class _Place(beam.DoFn):
         known = [ckg.Pattern(*patterns[code]) for code in codes.tolist()]
         as_head = np.array([pattern not in _LOG_PATTERNS for pattern in known], np.int64)[which]
         as_tail = np.array([pattern != ckg.PROPERTY_HAS_VALUE for pattern in known], np.int64)[which]
-        ends = np.concatenate([column(rows, HEAD), column(rows, TAIL)])
-        hashes, place = np.unique(ends, return_inverse=True)
+        hashes, place = _ends(rows)
         times = np.bincount(place, np.concatenate([as_head, as_tail]), len(hashes)).astype(np.int32)
         asked = pa.table({HASH: hashes, TIMES: times})
         for part, found in batches.split(asked, hashing.parts(hashes, self._parts)):
@@ -147,54 +138,63 @@ class _Encode(CountingDoFn):
 
     def process(self, element: tuple[File, Iterable[tuple]], ids: Plan, relations: Mapping[int, int]) -> Iterator[Any]:
         (split, number, files), values = element
-        packed: list[list] = []
-        told: list[list] = []
-        for kind, *value in values:
-            (packed if kind == _TRIPLES else told).append(value)
-        rows = batches.unpack([one for (one,) in packed])
-        hashes, known = _known_ids(told, ids)
-        (heads, head_known), (tails, tail_known) = (batches.places(column(rows, end), hashes) for end in (HEAD, TAIL))
-        kept = head_known & tail_known
-        self.count("filtered.triples.rare", int(rows.num_rows - kept.sum()))
-        if not kept.any():
+        triples: dict[int, bytes] = {}
+        told: dict[int, list[Answer]] = {}
+        for kind, part, value in values:
+            if kind == _TRIPLES:
+                triples[part] = value
+            else:
+                told.setdefault(part, []).append(Answer(*value))
+        encoded = [
+            self._with_ids(packed, told.get(part, []), ids, relations) for part, packed in sorted(triples.items())
+        ]
+        rows = _arranged(pa.concat_tables(encoded).combine_chunks())
+        if not rows.num_rows:
             return
-        encoded = _encoded(rows.filter(pa.array(kept)), known[heads[kept]], known[tails[kept]], relations)
         if split == TRAIN:
-            for part, edges in adjacency.edges(encoded, self._ids_per_file, self._stored):
+            for part, edges in adjacency.edges(rows, self._ids_per_file, self._stored):
                 yield beam.pvalue.TaggedOutput(EDGES, ((part, number), edges))
         yield writing.write_file(
             self._directory,
             group=split,
             name=writing.shard_name(split, number, files, "tfrecord"),
-            data=writing.tfrecord(blocks(encoded, self._block_size)),
-            count=encoded.num_rows,
+            data=writing.tfrecord(blocks(rows, self._block_size)),
+            count=rows.num_rows,
         )
 
-
-def _known_ids(told: list[list], ids: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes, sorted, and ids of the entities that a file asked for."""
-    hashes, found = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for part, types, packed in told:
+    def _with_ids(self, packed: bytes, told: list[Answer], ids: Plan, relations: Mapping[int, int]) -> pa.Table:
+        """The triples of one part of which both ends are kept, by their ids."""
         rows = batches.unpack([packed])
-        firsts = np.array([ids.firsts[entity_type, part] for entity_type in types], np.int64)
-        hashes.append(column(rows, HASH))
-        found.append(firsts[column(rows, "code")] + column(rows, "rank"))
-    merged = np.concatenate(hashes)
-    order = np.argsort(merged)
-    return merged[order], np.concatenate(found)[order]
+        ends, place = _ends(rows)
+        found = entities.ids_of(ends, told, ids)[place]
+        head, tail = found[: rows.num_rows], found[rows.num_rows :]
+        kept = (head != ckg.PAD_ID) & (tail != ckg.PAD_ID)
+        self.count("filtered.triples.rare", int(rows.num_rows - kept.sum()))
+        return _encoded(rows.filter(pa.array(kept)), head[kept], tail[kept], relations)
+
+
+def _ends(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct entities of triples, sorted, and the place of each head and then of each tail among them."""
+    return np.unique(np.concatenate([column(rows, HEAD), column(rows, TAIL)]), return_inverse=True)
 
 
 def _encoded(rows: pa.Table, head: np.ndarray, tail: np.ndarray, relations: Mapping[int, int]) -> pa.Table:
-    """Rows with ids, in the order in which they are written; "pair" is the hash of each one's pair."""
+    """Rows with ids; "pair" and "order" are the hashes of each one's pair and of itself."""
     codes, which = np.unique(column(rows, PATTERN), return_inverse=True)
     relation = np.array([relations[code] for code in codes.tolist()], np.int64)[which]
-    orders = hash_of(rows)
+    pairs = hashing.of_pairs(column(rows, HEAD), column(rows, TAIL))
+    found = {records.HEAD: head, records.RELATION: relation, records.TAIL: tail, records.WEIGHT: column(rows, WEIGHT)}
+    return batches.table(**found, pair=pairs, order=hash_of(rows))
+
+
+def _arranged(rows: pa.Table) -> pa.Table:
+    """Rows in the order in which they are written."""
+    orders = column(rows, "order")
     order = np.argsort(orders)
     if not batches.first_of_groups(orders[order]).all():
-        order = np.lexsort((tail, relation, head, orders))
-    pairs = hashing.of_pairs(column(rows, HEAD), column(rows, TAIL))
-    found = {records.HEAD: head, records.RELATION: relation, records.TAIL: tail, "pair": pairs}
-    return batches.table(**{name: one[order] for name, one in found.items()}, weight=column(rows, WEIGHT)[order])
+        ids = [column(rows, name) for name in (records.TAIL, records.RELATION, records.HEAD)]
+        order = np.lexsort((*ids, orders))
+    return rows.take(order)
 
 
 def blocks(rows: pa.Table, block_size: int) -> Iterator[bytes]:
@@ -206,7 +206,7 @@ def blocks(rows: pa.Table, block_size: int) -> Iterator[bytes]:
 
 
 class PlaceTriples(beam.PTransform):
-    """{"triples": (part, triples), "names": all `Pattern`s} -> distinct triples, told to files and entities.
+    """{"triples": (part, triples), "counts", "names": all `Pattern`s} -> distinct triples, told to files and entities.
 
     Output {GOOD: (`File`, its triples), TOLD: (part, value for `entities.NumberEntities`), "patterns": one dict
     from hash to `Pattern` of the used ones, COUNTS}.
@@ -214,32 +214,40 @@ class PlaceTriples(beam.PTransform):
 
     def __init__(self, config: CkgConfig, parts: int):
         super().__init__()
-        self._distinct = _Distinct(config.valid_fraction, config.test_fraction)
         self._place = _Place(config, parts)
 
     def expand(self, inputs):
-        distinct = (
+        stated = (
+            inputs["counts"]
+            | "Stated" >> beam.FlatMap(lambda pair: [pair[1]] if pair[0] == "read.triples" else [])
+            | "SumStated" >> beam.CombineGlobally(sum)
+        )
+        names = (
+            inputs["names"]
+            | "EachName" >> beam.Distinct()
+            | "GatherNames" >> beam.combiners.ToList()
+            | "NamesByCode" >> beam.Map(_by_code)
+        )
+        placed = (
             inputs["triples"]
             | "PerPair" >> beam.GroupByKey()
-            | "Distinct" >> beam.ParDo(self._distinct).with_outputs(SIZES, PATTERNS, COUNTS, main=GOOD)
+            | "Place"
+            >> beam.ParDo(self._place, beam.pvalue.AsSingleton(stated), beam.pvalue.AsSingleton(names)).with_outputs(
+                TOLD, PATTERNS, COUNTS, main=GOOD
+            )
         )
-        sizes = distinct[SIZES] | "SizeOfSplit" >> beam.CombinePerKey(sum)
-        names = inputs["names"] | "EachName" >> beam.Distinct() | "GatherNames" >> beam.combiners.ToList()
         patterns = (
-            distinct[PATTERNS]
+            placed[PATTERNS]
             | "EachPattern" >> beam.Distinct()
             | "GatherPatterns" >> beam.combiners.ToList()
-            | "Used" >> beam.Map(_used, beam.pvalue.AsSingleton(names))
+            | "Used"
+            >> beam.Map(lambda used, names: {code: names[code] for code in used}, beam.pvalue.AsSingleton(names))
         )
-        placed = distinct[GOOD] | "Place" >> beam.ParDo(
-            self._place, beam.pvalue.AsDict(sizes), beam.pvalue.AsSingleton(patterns)
-        ).with_outputs(TOLD, main=GOOD)
-        return {GOOD: placed[GOOD], TOLD: placed[TOLD], "patterns": patterns, COUNTS: distinct[COUNTS]}
+        return {GOOD: placed[GOOD], TOLD: placed[TOLD], "patterns": patterns, COUNTS: placed[COUNTS]}
 
 
-def _used(hashes: list[int], names: list[Pattern]) -> dict[int, Pattern]:
-    known = {_code(ckg.Pattern(*name)): (name[0], name[1], name[2]) for name in names}
-    return {one: known[one] for one in hashes}
+def _by_code(names: list[Pattern]) -> dict[int, Pattern]:
+    return {_code(ckg.Pattern(*name)): (name[0], name[1], name[2]) for name in names}
 
 
 class WriteTriples(beam.PTransform):
@@ -259,7 +267,7 @@ class WriteTriples(beam.PTransform):
         relations = inputs["patterns"] | "RelationIds" >> beam.Map(
             lambda used, mode: relation_ids(used.values(), mode), self._mode
         )
-        ids = inputs["ids"] | "Ids" >> beam.MapTuple(lambda file, told: (file, (_IDS, *told)))
+        ids = inputs["ids"] | "Ids" >> beam.MapTuple(lambda file, part, told: (file, (_IDS, part, told)))
         written = (
             (inputs["placed"], ids)
             | "WithIds" >> beam.Flatten()
