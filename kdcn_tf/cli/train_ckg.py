@@ -13,6 +13,7 @@ from absl import flags
 
 from kdcn_tf import command, files, manifest, options
 from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError
 
 NAME = "train-ckg"
 log = logging.getLogger(__name__)
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 def _flags() -> flags.FlagValues:
     values = command.new_flags()
     flags.DEFINE_string("ckg", None, "CKG dataset, from build-ckg", flag_values=values)
+    flags.DEFINE_string(
+        "warm_start", None, "model to start from, trained on --ckg's base (build-ckg --base) or ids", flag_values=values
+    )
     command.output_flags(values, "the trained model")
     return values
 
@@ -29,18 +33,34 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ckg", "output")
     ckg = manifest.read(values.ckg, manifest.CKG)
     config = command.resolve_config(values, {"ckg.stored_neighbors": ckg.number("stored_neighbors")})
+    start = values.warm_start
+    if start is not None and files.join(start, "") == files.join(values.output, ""):
+        raise ConfigError(f"--warm_start: {start} is --output too")
+    trained = manifest.read(start, manifest.CKG_MODEL) if start is not None else None
     # oneDNN pays for large matrices; a step's are 64 wide, and take a quarter more processor time with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
-    from kdcn_tf.training import cluster
+    from kdcn_tf.training import cluster, warm_start
 
-    filesystems.require(values.ckg, values.output)
+    filesystems.require(values.ckg, values.output, start)
+    if trained is not None:
+        warm_start.require_fit(start, trained, config, values.ckg, ckg)
     with translated("training"):
-        _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite)
+        _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite, start, trained)
 
 
-def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, output: str, overwrite: bool) -> None:
+def _train(
+    scheduler,
+    config: Config,
+    ckg: manifest.Manifest,
+    directory: str,
+    output: str,
+    overwrite: bool,
+    start: str | None,
+    trained: manifest.Manifest | None,
+) -> None:
+    from kdcn_tf.training import warm_start
     from kdcn_tf.training.checkpoints import TENSORBOARD, Checkpoints, open_run, save_weights
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
@@ -48,12 +68,16 @@ def _train(scheduler, config: Config, ckg: manifest.Manifest, directory: str, ou
     from kdcn_tf.training.watching import step_bytes
 
     inputs = {manifest.CKG: ckg.fingerprint()}
+    if trained is not None:
+        inputs[manifest.CKG_MODEL] = trained.fingerprint()
     open_run(output, manifest.CKG_MODEL, config, inputs, overwrite)
     run = Pretraining(scheduler, config, ckg, directory)
     ledger = Ledger([f.name for f in ckg.group("train")], config.pretrain.epochs, config.pretrain.seed)
     checkpoints = Checkpoints(output, ledger, model=run.model, optimizer=run.optimizer)
     if checkpoints.restore():
         log.info("resuming at epoch %d of %d", ledger.epoch + 1, ledger.epochs)
+    elif start is not None and trained is not None:
+        warm_start.load(run.model, start, trained.require_id_map())
     run.load_graph()
     run_epochs(
         scheduler=scheduler,

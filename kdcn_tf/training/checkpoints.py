@@ -121,6 +121,17 @@ def load_weights(model: tf.keras.Model, directory: str) -> None:
     _read(tf.train.Checkpoint(model=model).read, files.join(directory, "weights"))
 
 
+def load_part(model: tf.keras.Model, name: str, directory: str) -> None:
+    """Like `load_weights`, of one attribute of the model.
+
+    Raises:
+        DataError: the files are missing or corrupt, or hold another model.
+    """
+    part = tf.Module()
+    setattr(part, name, getattr(model, name))
+    _read(tf.train.Checkpoint(model=part).read, files.join(directory, "weights"))
+
+
 def _read(read: Callable, path: str) -> None:
     """Calls a checkpoint's `read` or `restore`; every variable must be found, in its shape."""
     with translated(path):

@@ -7,9 +7,13 @@ import json
 import sys
 import tempfile
 
+import numpy as np
+
 import kdcn_tf  # noqa: F401, before TensorFlow
 from kdcn_tf import config, manifest
-from kdcn_tf.training import cluster
+from kdcn_tf.ckg import IdMap
+from kdcn_tf.models.ckg_encoder import CkgEncoder
+from kdcn_tf.training import cluster, warm_start
 from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
 from kdcn_tf.training.ledger import Ledger
 from kdcn_tf.training.loop import run_epochs
@@ -24,6 +28,28 @@ OPTIONS = [
 
 def places(variable) -> list[list]:
     return [[part.device, part.shape.as_list()] for part in parts_of(variable)]
+
+
+def warm_starts(run: Pretraining) -> bool:
+    """Whether a model warm-starts from a smaller one on other servers: this one from one without servers, and back."""
+    options = run.model.get_config()
+    with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as own:
+        old = CkgEncoder(**{**options, "num_ids": 500, "num_relations": 1, "seed": 9})
+        save_weights(old, small)
+        before = table(run.model.entity_table)
+        warm_start.load(run.model, small, IdMap({"entity": (1, 500)}, ("likes",), "old"))
+        now = table(run.model.entity_table)
+        there = np.array_equal(now[:500], table(old.entity_table)) and np.array_equal(now[500:], before[500:])
+        save_weights(run.model, own)
+        grown = CkgEncoder(**{**options, "num_ids": 900, "seed": 8})
+        new = table(grown.entity_table)
+        warm_start.load(grown, own, run.id_map)
+        back = table(grown.entity_table)
+        return there and np.array_equal(back[: len(now)], now) and np.array_equal(back[len(now) :], new[len(now) :])
+
+
+def table(variable) -> np.ndarray:
+    return np.concatenate([part.numpy() for part in parts_of(variable)])
 
 
 def main(directory: str) -> None:
@@ -58,6 +84,7 @@ def main(directory: str) -> None:
         "kernel": places(run.model.graph_layers[0].kernel),
         "weights_back": weights_back,
         "slots_back": slots_back,
+        "warm_starts": warm_starts(run),
     }
     print("SEEN " + json.dumps(seen))
 

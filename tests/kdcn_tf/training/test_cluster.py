@@ -73,6 +73,11 @@ def test_checkpoints_hold_weights_and_sharded_slots(on_cluster):
     assert on_cluster["slots_back"]
 
 
+@pytest.mark.cluster
+def test_tables_warm_start_on_another_number_of_servers(on_cluster):
+    assert on_cluster["warm_starts"]
+
+
 FITS = '{"cluster": {"chief": ["h:1"], "worker": ["h:2"], "ps": ["h:3"]}, "task": {"type": "%s", "index": %s}}'
 
 
