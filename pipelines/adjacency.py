@@ -12,17 +12,19 @@ import numpy as np
 import pyarrow as pa
 
 from kdcn_tf import ckg, records
-from pipelines import batches, writing
+from kdcn_tf.config import CkgConfig
+from pipelines import batches, exchange, writing
 from pipelines.batches import column
 from pipelines.entities import Plan
+from pipelines.exchange import Exchange
 
 _IDS_PER_BLOCK = 1024
 _FAN_IN = 256  # files whose edges one step merges
 _ROWS_BEFORE_CUT = 1 << 20
 _LOW = np.uint64(32)
 
-Edges = tuple[bytes, bytes]
-"""Arrow bytes of the kept edges of a range of ids, (place, neighbor), and of what was cut, (id, cut).
+Edges = tuple[pa.Table, pa.Table]
+"""The kept edges of a range of ids, (place, neighbor), and what was cut, (id, cut); packed between steps.
 
 A place is the id's number in its range and 32 bits of the edge's hash, in one uint64; edges of equal
 places go by their neighbour. Ids are numbers in the range too. An id's degree is its edges and its cut.
@@ -42,14 +44,10 @@ def edges(rows: pa.Table, ids_per_file: int, stored: int) -> Iterator[tuple[int,
     part, number = np.divmod(ids, ids_per_file)
     places = number.astype(np.uint64) << _LOW | np.r_[pair, pair]
     for to, found in batches.split(pa.table({"place": places, "neighbor": neighbors}), part):
-        yield to, _packed(*_cut(found, stored))
+        yield to, _cut(found, stored)
 
 
-def _packed(kept: pa.Table, cut: pa.Table) -> Edges:
-    return batches.pack(kept), batches.pack(cut)
-
-
-def _cut(rows: pa.Table, stored: int) -> tuple[pa.Table, pa.Table]:
+def _cut(rows: pa.Table, stored: int) -> Edges:
     """The `stored` edges of smallest place of every id, sorted; and (id, how many more it has)."""
     places, neighbors = column(rows, "place"), column(rows, "neighbor")
     order = np.argsort(places)
@@ -70,6 +68,12 @@ def _cut(rows: pa.Table, stored: int) -> tuple[pa.Table, pa.Table]:
 _NEIGHBORS = pa.schema({"place": pa.uint64(), "neighbor": pa.int64()})
 
 
+_NONE = (
+    pa.table({"place": np.zeros(0, np.uint64), "neighbor": np.zeros(0, np.int64)}),
+    pa.table({"id": np.zeros(0, np.int64), "cut": np.zeros(0, np.int64)}),
+)
+
+
 class Merged:
     """Edges of one range of ids, added piece by piece; never more in memory than what is kept and a bounded rest.
 
@@ -84,9 +88,8 @@ class Merged:
         self._rows = self._limit = 0
 
     def add(self, found: Edges) -> None:
-        kept, cut = (batches.unpack([packed]) for packed in found)
-        kept = kept.cast(_NEIGHBORS)
-        self._edges.append(kept)
+        kept, cut = found
+        self._edges.append(kept.cast(_NEIGHBORS))
         self._cut.append(cut)
         self._rows += kept.num_rows
         if self._rows > 2 * self._limit + _ROWS_BEFORE_CUT:
@@ -94,17 +97,19 @@ class Merged:
             self._edges, self._cut = [kept], [cut]
             self._rows = self._limit = kept.num_rows
 
-    def result(self) -> tuple[pa.Table, pa.Table]:
+    def result(self) -> Edges:
         """Kept edges, sorted, and (id, cut) with an id as often as it was cut."""
         kept, cut = _cut(pa.concat_tables(self._edges).combine_chunks(), self._stored)
         return kept, pa.concat_tables([*self._cut, cut]).combine_chunks()
 
 
-def merge(found: Iterable[Edges], stored: int) -> Edges:
-    merged = Merged(stored)
-    for one in found:
-        merged.add(one)
-    return _packed(*merged.result())
+def merged(packed: Iterable[tuple[bytes, bytes]], stored: int) -> Edges:
+    """All edges of a range of ids, of packed ones."""
+    together = Merged(stored)
+    together.add(_NONE)
+    for kept, cut in packed:
+        together.add((exchange.unpack([kept]), exchange.unpack([cut])))
+    return together.result()
 
 
 def blocks(kept: pa.Table, cut: pa.Table, *, first: int, number: int, stored: int) -> Iterator[bytes]:
@@ -127,49 +132,48 @@ def blocks(kept: pa.Table, cut: pa.Table, *, first: int, number: int, stored: in
         )
 
 
-_NONE = _packed(
-    pa.table({"place": np.zeros(0, np.uint64), "neighbor": np.zeros(0, np.int64)}),
-    pa.table({"id": np.zeros(0, np.int64), "cut": np.zeros(0, np.int64)}),
-)
-
-
 class WriteAdjacency(beam.PTransform):
-    """{"edges": ((file, training file), `Edges`), "plan"} -> FileRow; file i holds ids [1 + i * ids_per_file, ...)."""
+    """{"edges": ((file, training file), packed `Edges`), "plan"} -> FileRow.
 
-    def __init__(self, directory: str, *, ids_per_file: int, stored: int, parts: int):
+    File i holds ids [1 + i * ids_per_file, 1 + (i + 1) * ids_per_file).
+    """
+
+    def __init__(self, directory: str, config: CkgConfig, to: Exchange):
         super().__init__()
-        self._directory, self._ids_per_file, self._stored, self._parts = directory, ids_per_file, stored, parts
+        self._directory, self._to = directory, to
+        self._ids_per_file, self._stored = config.ids_per_file, config.stored_neighbors
 
     def expand(self, inputs):
         found = inputs["edges"]
-        if self._parts > _FAN_IN:
+        if self._to.parts > _FAN_IN:
             # A category that all files have edges of would keep the last step busy for long.
             found = (
                 found
                 | "FanIn" >> beam.MapTuple(lambda place, one: ((place[0], place[1] // _FAN_IN), one))
                 | "PerFan" >> beam.GroupByKey()
-                | "Merge" >> beam.MapTuple(lambda place, some, stored: (place, merge(some, stored)), self._stored)
+                | "Merge" >> beam.MapTuple(self._merge)
             )
         ids = beam.pvalue.AsSingleton(inputs["plan"])
         # Every range gets a value, so that one with isolated ids only is written too.
         ranges = inputs["plan"] | "Ranges" >> beam.FlatMap(
-            lambda plan, size: ((part, _NONE) for part in range(-(-plan.number // size))), self._ids_per_file
+            lambda plan, size: ((part, None) for part in range(-(-plan.number // size))), self._ids_per_file
         )
         rows = found | "RangeOf" >> beam.MapTuple(lambda place, one: (place[0], one))
         return (ranges, rows) | beam.Flatten() | "PerRange" >> beam.GroupByKey() | "Write" >> beam.Map(self._write, ids)
 
-    def _write(self, element: tuple[int, Iterable[Edges]], ids: Plan) -> writing.FileRow:
+    def _merge(self, place: tuple[int, int], packed: Iterable[tuple[bytes, bytes]]) -> tuple:
+        return place, tuple(map(self._to.pack, merged(packed, self._stored)))
+
+    def _write(self, element: tuple[int, Iterable[tuple[bytes, bytes] | None]], ids: Plan) -> writing.FileRow:
         part, values = element
         first = 1 + part * self._ids_per_file
         number = min(self._ids_per_file, ids.number + 1 - first)
-        merged = Merged(self._stored)
-        for found in values:
-            merged.add(found)
+        found = merged(filter(None, values), self._stored)
         return writing.write_file(
             self._directory,
             group="adjacency",
             name=writing.shard_name("adjacency", part, -(-ids.number // self._ids_per_file), "tfrecord"),
-            data=writing.tfrecord(blocks(*merged.result(), first=first, number=number, stored=self._stored)),
+            data=writing.tfrecord(blocks(*found, first=first, number=number, stored=self._stored)),
             count=number,
             first=first,
         )

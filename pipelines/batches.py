@@ -24,21 +24,18 @@ def table(**columns: np.ndarray | pa.Array) -> pa.Table:
     return pa.table(dict(columns))
 
 
-def pack(rows: pa.Table) -> bytes:
+def pack(rows: pa.Table) -> pa.Buffer:
     """Arrow IPC stream of a table."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
-    return sink.getvalue().to_pybytes()
+    return sink.getvalue()
 
 
-def unpack(packed: Iterable[bytes]) -> pa.Table:
-    """All rows of packed tables of one schema, one after the other."""
-    tables = []
-    for one in packed:
-        with pa.ipc.open_stream(one) as reader:
-            tables.append(reader.read_all())
-    return pa.concat_tables(tables).combine_chunks()
+def read(packed: bytes | pa.Buffer) -> pa.Table:
+    """The table of an Arrow IPC stream."""
+    with pa.ipc.open_stream(packed) as reader:
+        return reader.read_all()
 
 
 def column(rows: pa.Table, name: str) -> np.ndarray:

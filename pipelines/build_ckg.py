@@ -15,7 +15,7 @@ from absl import flags
 
 from kdcn_tf import ckg, command, manifest, options
 from kdcn_tf.config import Config
-from pipelines import entities, graph, inputs, job, triples
+from pipelines import batches, entities, exchange, graph, inputs, job, triples
 
 _STREAMS = ("users", "items", "sessions", "behaviors")
 
@@ -35,12 +35,13 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     source.require("items")
     beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, manifest.CKG, values.overwrite)
-    job.run(
-        lambda pipeline: graph.build(pipeline, source, config, values.output),
-        functools.partial(_finish, values.output, source, config),
-        directory=values.output,
-        beam_config=beam_config,
-    )
+    with exchange.for_job(batches.number_of_parts(source.sizes()), values.output, beam_config) as to:
+        job.run(
+            lambda pipeline: graph.build(pipeline, source, config, values.output, to),
+            functools.partial(_finish, values.output, source, config),
+            directory=values.output,
+            beam_config=beam_config,
+        )
 
 
 def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.Results) -> None:

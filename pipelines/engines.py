@@ -43,6 +43,9 @@ FLINK_OPTIONS = frozenset(
 )
 
 
+_LOCAL_RUNNERS = frozenset({"fnapirunner", "directrunner", "bundlebaseddirectrunner"})
+
+
 def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
     """The user's Beam options, with a local runner that fits the input where none is named.
 
@@ -71,6 +74,11 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
     elif runner == _PORTABLE:
         _refuse_unknown(arguments, _options_of_service(parsed.view_as(PortableOptions)))
     return parsed
+
+
+def is_on_this_machine(beam_config: PipelineOptions) -> bool:
+    """Whether all steps run in this process or its children."""
+    return _runner(beam_config) in _LOCAL_RUNNERS
 
 
 def is_handed_over(beam_config: PipelineOptions) -> bool:

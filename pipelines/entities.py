@@ -16,10 +16,11 @@ from kdcn_tf import ckg
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
 from kdcn_tf.options import fingerprint
-from pipelines import batches, hashing, writing
+from pipelines import batches, exchange, hashing, writing
 from pipelines.batches import column
 from pipelines.counting import COUNTS, CountingDoFn
 from pipelines.distinct import TIMES
+from pipelines.exchange import Exchange
 from pipelines.hashing import Hashes
 from pipelines.stating import HASH, NAME, TYPE
 
@@ -97,8 +98,8 @@ class _Number(CountingDoFn):
     others.
     """
 
-    def __init__(self, min_count: int, parts: int, properties: bool):
-        self._min_count, self._parts, self._properties = min_count, parts, properties
+    def __init__(self, min_count: int, to: Exchange, properties: bool):
+        self._min_count, self._to, self._properties = min_count, to, properties
 
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
         part, values = element
@@ -107,8 +108,8 @@ class _Number(CountingDoFn):
             found[kind].append(tuple(value))
         if not found[ASKED]:
             return
-        known = distinct(batches.unpack([packed for (packed,) in found[NAMES]]))
-        asked = [_Asked(file, origin, batches.unpack([packed])) for file, origin, packed in found[ASKED]]
+        known = distinct(exchange.unpack([packed for (packed,) in found[NAMES]]))
+        asked = [_Asked(file, origin, exchange.unpack([packed])) for file, origin, packed in found[ASKED]]
         used, occurrences = self._used(known, [one.rows for one in asked])
         kept = used & self._often_enough(known, occurrences, found[KEPT])
         if not self._properties:
@@ -144,25 +145,24 @@ class _Number(CountingDoFn):
         """Properties of kept values, to their parts."""
         if not owned:
             return
-        rows = batches.unpack([packed for (packed,) in owned])
+        rows = exchange.unpack([packed for (packed,) in owned])
         place, there = batches.places(column(rows, "value"), known.hashes)
         owners = np.unique(column(rows, "property")[there & kept[place]])
-        parts = hashing.parts(owners, self._parts)
+        parts = hashing.parts(owners, self._to.parts)
         for to in np.unique(parts).tolist():
             yield beam.pvalue.TaggedOutput(FORWARD, (to, (KEPT, owners[parts == to].tobytes())))
 
-    @staticmethod
-    def _forward(part: int, known: _Known, found: dict[str, list[tuple]], asked: list[_Asked]) -> Iterator[Any]:
+    def _forward(self, part: int, known: _Known, found: dict[str, list[tuple]], asked: list[_Asked]) -> Iterator[Any]:
         """What concerns properties, to the same part's second turn."""
         late = known.hashes[known.types == ckg.PROPERTY]
 
         def tell(rows: pa.Table, *head: Any) -> Iterator[Any]:
             mine = rows.filter(pa.array(np.isin(column(rows, HASH), late)))
             if mine.num_rows:
-                yield beam.pvalue.TaggedOutput(FORWARD, (part, (*head, batches.pack(mine))))
+                yield beam.pvalue.TaggedOutput(FORWARD, (part, (*head, self._to.pack(mine))))
 
         if len(late):
-            yield from tell(batches.unpack([packed for (packed,) in found[NAMES]]), NAMES)
+            yield from tell(exchange.unpack([packed for (packed,) in found[NAMES]]), NAMES)
             for one in asked:
                 yield from tell(one.rows, ASKED, one.file, one.origin)
 
@@ -174,14 +174,14 @@ class _Number(CountingDoFn):
             mine = np.flatnonzero(kept & (known.types == entity_type))
             code[mine], rank[mine] = number, np.arange(len(mine))
             yield beam.pvalue.TaggedOutput(SIZES, ((entity_type, part), len(mine)))
-            keys = batches.pack(pa.table({NAME: known.names.take(mine)}))
+            keys = self._to.pack(pa.table({NAME: known.names.take(mine)}))
             yield beam.pvalue.TaggedOutput(KEYS, ((entity_type, part), keys))
         for file, origin, rows in asked:
             place, _ = batches.places(column(rows, HASH), known.hashes)
             found = batches.table(code=code[place], rank=rank[place])
             if self._properties:
                 found = found.append_column(HASH, rows.column(HASH))
-            yield file, origin, (part, self._parts, types, batches.pack(found))
+            yield file, origin, (part, self._to.parts, types, self._to.pack(found))
 
 
 class Answer(NamedTuple):
@@ -211,7 +211,7 @@ def ids_of(hashes: Hashes, told: Iterable[Answer], ids: "Plan") -> np.ndarray:
     asked = np.ones(len(hashes), bool)
     part_of: np.ndarray | None = None
     for answer in told:
-        rows = batches.unpack([answer.packed])
+        rows = exchange.unpack([answer.packed])
         if HASH in rows.column_names:
             place, _ = batches.places(column(rows, HASH), hashes)
         else:
@@ -255,18 +255,6 @@ def plan(sizes: Iterable[tuple[Part, int]]) -> Plan:
     return Plan(firsts, spans)
 
 
-def _pieces(
-    element: tuple[Part, bytes], ids: Plan, per_file: int
-) -> Iterator[tuple[tuple[str, int], tuple[int, bytes]]]:
-    """(part, keys) -> ((type, file number), (first id, keys))."""
-    part, packed = element
-    keys = batches.unpack([packed])
-    start, (first, _) = ids.firsts[part], ids.spans[part[0]]
-    files = (np.arange(start, start + keys.num_rows) - first) // per_file
-    for number, rows in batches.split(keys, files):
-        yield (part[0], number), (max(start, first + number * per_file), batches.pack(rows))
-
-
 class NumberEntities(beam.PTransform):
     """What is known and asked of each part of the hashes' range -> ids, and the files of the id map.
 
@@ -274,10 +262,10 @@ class NumberEntities(beam.PTransform):
     `Answer`), "plan": one `Plan`, "files": FileRow, COUNTS}.
     """
 
-    def __init__(self, directory: str, *, min_count: int, parts: int, ids_per_file: int):
+    def __init__(self, directory: str, *, min_count: int, to: Exchange, ids_per_file: int):
         super().__init__()
-        self._directory, self._ids_per_file = directory, ids_per_file
-        self._first, self._second = (_Number(min_count, parts, late) for late in (False, True))
+        self._directory, self._to, self._ids_per_file = directory, to, ids_per_file
+        self._first, self._second = (_Number(min_count, to, late) for late in (False, True))
 
     def expand(self, told):
         first = (
@@ -296,16 +284,25 @@ class NumberEntities(beam.PTransform):
         found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(plan)
         files = (
             both[KEYS]
-            | "Pieces" >> beam.FlatMap(_pieces, beam.pvalue.AsSingleton(found), self._ids_per_file)
+            | "Pieces" >> beam.FlatMap(self._pieces, beam.pvalue.AsSingleton(found))
             | "PerFile" >> beam.GroupByKey()
             | "WriteKeys" >> beam.Map(self._write, beam.pvalue.AsSingleton(found))
         )
         return {"ids": both["ids"], "plan": found, "files": files, COUNTS: both[COUNTS]}
 
+    def _pieces(self, element: tuple[Part, bytes], ids: Plan) -> Iterator[tuple[tuple[str, int], tuple[int, bytes]]]:
+        """(part, keys) -> ((type, file number), (first id, keys))."""
+        part, packed = element
+        keys = exchange.unpack([packed])
+        start, (first, _) = ids.firsts[part], ids.spans[part[0]]
+        files = (np.arange(start, start + keys.num_rows) - first) // self._ids_per_file
+        for number, rows in batches.split(keys, files):
+            yield (part[0], number), (max(start, first + number * self._ids_per_file), self._to.pack(rows))
+
     def _write(self, element: tuple[tuple[str, int], Iterable[tuple[int, bytes]]], ids: Plan) -> writing.FileRow:
         (entity_type, number), pieces = element
         ordered = sorted(pieces)
-        keys = batches.unpack([packed for _, packed in ordered]).column(NAME).to_pylist()
+        keys = exchange.unpack([packed for _, packed in ordered]).column(NAME).to_pylist()
         first, last = ids.spans[entity_type]
         group = f"entities/{entity_type}"
         return writing.write_file(

@@ -2,11 +2,12 @@
 
 import apache_beam as beam
 
-from kdcn_tf import ckg, files
+from kdcn_tf import ckg
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
-from pipelines import adjacency, batches, entities, item_check, stating, triples
+from pipelines import adjacency, entities, item_check, stating, triples
 from pipelines.counting import COUNTS, DEAD, GOOD
+from pipelines.exchange import Exchange
 from pipelines.inputs import Extra, Inputs
 from pipelines.job import Outputs
 
@@ -29,16 +30,15 @@ def train_end(config: Config) -> float:
     return config.time.train_end
 
 
-def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: str) -> Outputs:
-    """Adds all steps to `pipeline`; files go to `directory`."""
+def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: str, to: Exchange) -> Outputs:
+    """Adds all steps to `pipeline`; files go to `directory`, tables `to` the next step."""
     outputs = Outputs()
     settings = config.ckg
-    parts = batches.number_of_parts((path, files.size(path) or 0) for path in inputs.paths())
-    stated, winners = _winners(pipeline, inputs, config, parts, outputs)
+    stated, winners = _winners(pipeline, inputs, config, to, outputs)
     names = [found[stating.PATTERNS] for found in stated] | "AllPatterns" >> beam.Flatten()
     stated_counts = outputs.counts | "StatedCounts" >> beam.Flatten()
     placed = {"triples": winners, "counts": stated_counts, "names": names} | "Place" >> triples.PlaceTriples(
-        settings, parts
+        settings, to
     )
     known = [found[stating.NAMES] for found in stated] | "AllNames" >> beam.Flatten()
     told = (
@@ -46,13 +46,13 @@ def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: st
         placed[triples.TOLD],
     ) | "Told" >> beam.Flatten()
     numbered = told | "Entities" >> entities.NumberEntities(
-        directory, min_count=settings.min_attribute_count, parts=parts, ids_per_file=settings.ids_per_file
+        directory, min_count=settings.min_attribute_count, to=to, ids_per_file=settings.ids_per_file
     )
     written = {
         "placed": placed[GOOD], "ids": numbered["ids"], "plan": numbered["plan"], "patterns": placed["patterns"],
-    } | "Triples" >> triples.WriteTriples(directory, settings)  # fmt: skip
+    } | "Triples" >> triples.WriteTriples(directory, settings, to)  # fmt: skip
     adjacent = {"edges": written[triples.EDGES], "plan": numbered["plan"]} | "Adjacency" >> adjacency.WriteAdjacency(
-        directory, ids_per_file=settings.ids_per_file, stored=settings.stored_neighbors, parts=parts
+        directory, settings, to
     )
     outputs.files += [numbered["files"], written["files"], adjacent]
     outputs.counts += [placed[COUNTS], numbered[COUNTS], written[COUNTS]]
@@ -62,35 +62,33 @@ def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: st
     return outputs
 
 
-def _winners(pipeline: beam.Pipeline, inputs: Inputs, config: Config, parts: int, outputs: Outputs):
+def _winners(pipeline: beam.Pipeline, inputs: Inputs, config: Config, to: Exchange, outputs: Outputs):
     """What the streams state, and the triples of records that count; dead letters and counts go to `outputs`."""
     stated, by_stream = [], {}
     for stream, paths in inputs.only(streams(config)).items():
-        found = pipeline | stream.capitalize() >> _states(paths, stating.Parser(stream, config), config, parts)
+        found = pipeline | stream.capitalize() >> _states(paths, stating.Parser(stream, config), config, to)
         stated.append(found)
         by_stream[stream] = found[GOOD]
     behaviors = {"behaviors": by_stream.pop("behaviors")} if "behaviors" in by_stream else {}
-    first = by_stream | "Winners" >> stating.Winners(parts)
+    first = by_stream | "Winners" >> stating.Winners(to)
     checked = []
     for stream, rows in behaviors.items():
         checked.append((stream, rows, {"tail": "item_id"}))
     for extra in inputs.extras:
-        found = pipeline | extra.stream >> _states(
-            extra.paths, stating.Parser(extra.stream, config, extra), config, parts
-        )
+        found = pipeline | extra.stream >> _states(extra.paths, stating.Parser(extra.stream, config, extra), config, to)
         stated.append(found)
         checked.append((extra.stream, found[GOOD], _item_ends(extra)))
     outputs.dead += [found[DEAD] for found in stated]
     outputs.counts += [*(found[COUNTS] for found in stated), first[COUNTS]]
     if not checked:
         return stated, first[GOOD]
-    late = _known_only(checked, first[stating.KNOWN], parts, outputs) | "LateWinners" >> stating.Winners(parts)
+    late = _known_only(checked, first[stating.KNOWN], to, outputs) | "LateWinners" >> stating.Winners(to)
     outputs.counts.append(late[COUNTS])
     return stated, (first[GOOD], late[GOOD]) | "AllWinners" >> beam.Flatten()
 
 
-def _states(paths: tuple[str, ...], parser: stating.Parser, config: Config, parts: int) -> stating.States:
-    return stating.States(paths, parser, train_end(config), parts)
+def _states(paths: tuple[str, ...], parser: stating.Parser, config: Config, to: Exchange) -> stating.States:
+    return stating.States(paths, parser, train_end(config), to)
 
 
 def _item_ends(extra: Extra) -> dict[str, str]:
@@ -98,12 +96,12 @@ def _item_ends(extra: Extra) -> dict[str, str]:
     return {end: end for end, entity_type in types.items() if entity_type == ckg.ITEM}
 
 
-def _known_only(checked: list[tuple], known, parts: int, outputs: Outputs) -> dict:
+def _known_only(checked: list[tuple], known, to: Exchange, outputs: Outputs) -> dict:
     """Streams without the rows whose item isn't known."""
     good = {}
     for stream, rows, columns in checked:
         if columns:
-            found = {"rows": rows, "known": known} | f"{stream}Known" >> item_check.KnownItems(stream, columns, parts)
+            found = {"rows": rows, "known": known} | f"{stream}Known" >> item_check.KnownItems(stream, columns, to)
             outputs.dead.append(found[DEAD])
             outputs.counts.append(found[COUNTS])
             rows = found[GOOD]

@@ -57,13 +57,13 @@ class Inputs:
     def only(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         return {name: self.streams[name] for name in names if name in self.streams}
 
-    def paths(self) -> list[str]:
-        """All files."""
+    def sizes(self) -> list[tuple[str, int]]:
+        """(path, bytes) of all files."""
         groups = [*self.streams.values(), *(extra.paths for extra in self.extras)]
-        return [path for group in groups for path in group]
+        return [(path, files.size(path) or 0) for group in groups for path in group]
 
     def bytes(self) -> int:
-        return sum(files.size(path) or 0 for path in self.paths())
+        return sum(size for _, size in self.sizes())
 
 
 def define_flags(values: flags.FlagValues, streams: Iterable[str], with_extra: bool) -> None:

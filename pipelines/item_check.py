@@ -11,9 +11,10 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipelines import batches, hashing
+from pipelines import batches, exchange, hashing
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.dead_letters import dead_letter
+from pipelines.exchange import Exchange
 from pipelines.fields import RecordError
 from pipelines.statements import LINE
 
@@ -28,14 +29,14 @@ def _items(rows: pa.Table, column: str) -> np.ndarray:
 class _Ask(beam.DoFn):
     """(chunk, rows) -> (part, (chunk, hashes of items))."""
 
-    def __init__(self, columns: Iterable[str], parts: int):
-        self._columns, self._parts = tuple(columns), parts
+    def __init__(self, columns: Iterable[str], to: Exchange):
+        self._columns, self._to = tuple(columns), to
 
     def process(self, element: tuple[str, bytes]) -> Iterator[Any]:
         chunk, packed = element
-        rows = batches.unpack([packed])
+        rows = exchange.unpack([packed])
         asked = np.unique(np.concatenate([_items(rows, name) for name in self._columns]))
-        part_of = hashing.parts(asked, self._parts)
+        part_of = hashing.parts(asked, self._to.parts)
         for part in np.unique(part_of).tolist():
             yield part, (chunk, asked[part_of == part].tobytes())
 
@@ -55,13 +56,13 @@ def _answer(element: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[tuple[
 class _Keep(CountingDoFn):
     """(chunk, its rows and unknown items) -> (chunk, rows that name known items), DEAD."""
 
-    def __init__(self, stream: str, columns: Mapping[str, str]):
-        self._stream, self._columns = stream, dict(columns)
+    def __init__(self, stream: str, columns: Mapping[str, str], to: Exchange):
+        self._stream, self._columns, self._to = stream, dict(columns), to
 
     def process(self, element: tuple[str, Iterable[tuple[str, bytes]]]) -> Iterator[Any]:
         chunk, values = element
         found = list(values)
-        rows = batches.unpack([packed for kind, packed in found if kind == _ROWS])
+        rows = exchange.unpack([packed for kind, packed in found if kind == _ROWS])
         missing = np.frombuffer(b"".join(packed for kind, packed in found if kind == _MISSING), np.uint64)
         good = np.ones(rows.num_rows, bool)
         for column, field in self._columns.items():
@@ -71,7 +72,7 @@ class _Keep(CountingDoFn):
                 error = RecordError(field, "unknown item")
                 yield dead_letter(self._stream, chunk.rsplit("\t", 1)[0], line, error, "extract")
         if good.any():
-            yield chunk, batches.pack(rows.filter(pa.array(good)))
+            yield chunk, self._to.pack(rows.filter(pa.array(good)))
 
 
 class KnownItems(beam.PTransform):
@@ -80,16 +81,16 @@ class KnownItems(beam.PTransform):
     Args:
         stream: of the rows, for dead letters.
         columns: end of the triple that is an item -> the field it comes from.
-        parts: of the hashes' range.
+        to: how tables travel.
     """
 
-    def __init__(self, stream: str, columns: Mapping[str, str], parts: int):
+    def __init__(self, stream: str, columns: Mapping[str, str], to: Exchange):
         super().__init__()
-        self._stream, self._columns, self._parts = stream, columns, parts
+        self._stream, self._columns, self._to = stream, columns, to
 
     def expand(self, inputs):
         rows = inputs["rows"]
-        asks = rows | "Ask" >> beam.ParDo(_Ask(self._columns, self._parts))
+        asks = rows | "Ask" >> beam.ParDo(_Ask(self._columns, self._to))
         known = inputs["known"] | "Known" >> beam.MapTuple(lambda part, hashes: (part, ("", hashes)))
         missing = (asks, known) | "Meet" >> beam.Flatten() | "PerPart" >> beam.GroupByKey() | beam.FlatMap(_answer)
         tagged = rows | "Rows" >> beam.MapTuple(lambda chunk, packed: (chunk, (_ROWS, packed)))
@@ -97,5 +98,5 @@ class KnownItems(beam.PTransform):
             (tagged, missing)
             | "Answers" >> beam.Flatten()
             | "PerChunk" >> beam.GroupByKey()
-            | "Keep" >> beam.ParDo(_Keep(self._stream, self._columns)).with_outputs(DEAD, COUNTS, main=GOOD)
+            | "Keep" >> beam.ParDo(_Keep(self._stream, self._columns, self._to)).with_outputs(DEAD, COUNTS, main=GOOD)
         )

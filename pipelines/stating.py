@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kdcn_tf.config import Config
-from pipelines import batches, columns, hashing, statements
+from pipelines import batches, columns, exchange, hashing, statements
 from pipelines.counting import COUNTS, DEAD, GOOD, CountingDoFn
 from pipelines.distinct import TIMES, merged_records, merged_triples
+from pipelines.exchange import Exchange
 from pipelines.inputs import Extra
 from pipelines.statements import DIGEST, HEAD, KEY, LINE, PATTERN, TAIL, Statements
 
@@ -37,7 +38,9 @@ class Parser:
 
     def parse(self, chunk: columns.Chunk) -> columns.Parsed:
         if self._extra:
-            return columns.parse_extra_chunk(self.stream, chunk, self._extra.head_type, self._extra.tail_type)
+            return columns.parse_extra_chunk(
+                self.stream, chunk, self._extra.head_type, self._extra.tail_type, self._config.logs.dead_letter_records
+            )
         return columns.parse_chunk(self.stream, chunk, self._config.logs, self._columns)
 
     def state(self, rows: pa.Table) -> Statements:
@@ -50,8 +53,8 @@ class Parser:
 class _State(CountingDoFn):
     """`Chunk` -> ("file\\tline" of its first row, Arrow bytes of its records), with NAMES, PATTERNS, DEAD, COUNTS."""
 
-    def __init__(self, parser: Parser, train_end: float, parts: int):
-        self._parser, self._train_end, self._parts = parser, train_end, parts
+    def __init__(self, parser: Parser, train_end: float, to: Exchange):
+        self._parser, self._train_end, self._to = parser, train_end, to
 
     def process(self, chunk: columns.Chunk) -> Iterator[Any]:
         parsed = self._parser.parse(chunk)
@@ -65,9 +68,9 @@ class _State(CountingDoFn):
         found = self._parser.state(rows)
         for pattern in found.patterns:
             yield beam.pvalue.TaggedOutput(PATTERNS, (pattern.head, pattern.relation, pattern.tail))
-        for part, named in _names(found.names, self._parts):
-            yield beam.pvalue.TaggedOutput(NAMES, (part, batches.pack(named)))
-        yield f"{chunk.path}\t{chunk.first_line}", batches.pack(found.records)
+        for part, named in _names(found.names, self._to.parts):
+            yield beam.pvalue.TaggedOutput(NAMES, (part, self._to.pack(named)))
+        yield f"{chunk.path}\t{chunk.first_line}", self._to.pack(found.records)
 
     def _timely(self, rows: pa.Table) -> pa.Table:
         if "timestamp" not in rows.column_names:
@@ -90,9 +93,9 @@ def _names(found: list[statements.Names], parts: int) -> Iterator[tuple[int, pa.
 class States(beam.PTransform):
     """Files of a stream -> outputs GOOD (chunk, its records), NAMES, PATTERNS, DEAD, COUNTS."""
 
-    def __init__(self, paths: tuple[str, ...], parser: Parser, train_end: float, parts: int):
+    def __init__(self, paths: tuple[str, ...], parser: Parser, train_end: float, to: Exchange):
         super().__init__()
-        self._paths, self._do = paths, _State(parser, train_end, parts)
+        self._paths, self._do = paths, _State(parser, train_end, to)
 
     def expand(self, pipeline):
         return (
@@ -108,26 +111,26 @@ class States(beam.PTransform):
 class _ByKey(beam.DoFn):
     """(chunk, its records) -> ((stream, part), records with TIMES), equal ones of a chunk counted and merged."""
 
-    def __init__(self, stream: str, parts: int):
-        self._stream, self._parts = stream, parts
+    def __init__(self, stream: str, to: Exchange):
+        self._stream, self._to = stream, to
 
     def process(self, element: tuple[str, bytes]) -> Iterator[Any]:
-        rows = batches.unpack([element[1]]).drop_columns([LINE])
+        rows = exchange.unpack([element[1]]).drop_columns([LINE])
         merged = merged_records(rows.append_column(TIMES, pa.array(np.ones(rows.num_rows, np.int64))), (KEY, DIGEST))
-        parts = hashing.parts(batches.column(merged, KEY), self._parts)
+        parts = hashing.parts(batches.column(merged, KEY), self._to.parts)
         for part, found in batches.split(merged, parts):
-            yield (self._stream, part), batches.pack(found)
+            yield (self._stream, part), self._to.pack(found)
 
 
 class _Win(CountingDoFn):
     """((stream, part), records) -> (part of the pair, Arrow bytes of triples), with KNOWN and COUNTS."""
 
-    def __init__(self, parts: int):
-        self._parts = parts
+    def __init__(self, to: Exchange):
+        self._to = to
 
     def process(self, element: tuple[tuple[str, int], Iterable[bytes]]) -> Iterator[Any]:
         (stream, part), packed = element
-        winners = merged_records(batches.unpack(packed), (KEY,) if stream in _KEYED else (KEY, DIGEST))
+        winners = merged_records(exchange.unpack(packed), (KEY,) if stream in _KEYED else (KEY, DIGEST))
         records = int(np.sum(batches.column(winners, TIMES)))
         self.count(f"used.{stream}", winners.num_rows)
         self.count(f"filtered.{stream}.duplicate", records - winners.num_rows)
@@ -140,8 +143,8 @@ class _Win(CountingDoFn):
         weight = np.ones(len(head), np.int32)
         rows = merged_triples(batches.table(head=head, pattern=pattern, tail=tail, weight=weight))
         pairs = hashing.of_pairs(batches.column(rows, HEAD), batches.column(rows, TAIL))
-        for to, found in batches.split(rows, hashing.parts(pairs, self._parts)):
-            yield to, batches.pack(found)
+        for place, found in batches.split(rows, hashing.parts(pairs, self._to.parts)):
+            yield place, self._to.pack(found)
 
 
 def _flat(rows: pa.Table, name: str) -> np.ndarray:
@@ -151,14 +154,14 @@ def _flat(rows: pa.Table, name: str) -> np.ndarray:
 class Winners(beam.PTransform):
     """{stream: (chunk, its records)} -> outputs GOOD ((part, triples)), KNOWN, COUNTS; the first shuffle."""
 
-    def __init__(self, parts: int):
+    def __init__(self, to: Exchange):
         super().__init__()
-        self._parts = parts
+        self._to = to
 
     def expand(self, streams):
         return (
-            [rows | f"{name}ByKey" >> beam.ParDo(_ByKey(name, self._parts)) for name, rows in streams.items()]
+            [rows | f"{name}ByKey" >> beam.ParDo(_ByKey(name, self._to)) for name, rows in streams.items()]
             | "AllStreams" >> beam.Flatten()
             | "PerKey" >> beam.GroupByKey()
-            | "Win" >> beam.ParDo(_Win(self._parts)).with_outputs(KNOWN, COUNTS, main=GOOD)
+            | "Win" >> beam.ParDo(_Win(self._to)).with_outputs(KNOWN, COUNTS, main=GOOD)
         )

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from kdcn_tf import ckg, records
 from kdcn_tf.config import CkgConfig
-from pipelines import adjacency, batches, entities, hashing, writing
+from pipelines import adjacency, batches, entities, exchange, hashing, writing
 from pipelines.batches import column
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 from pipelines.distinct import TIMES, WEIGHT, hash_of, merged_triples
 from pipelines.entities import ASKED, OWNED, Answer, Plan
+from pipelines.exchange import Exchange
 from pipelines.statements import HEAD, PATTERN, TAIL, pattern_hash
 from pipelines.stating import HASH
 
@@ -69,21 +70,21 @@ def relation_ids(patterns: Iterable[Pattern], mode: str) -> dict[int, int]:
 class _Place(CountingDoFn):
     """(part, triples) -> (`File`, (part, its distinct triples)), with TOLD, PATTERNS and COUNTS."""
 
-    def __init__(self, config: CkgConfig, parts: int):
-        self._triples_per_file, self._parts = config.triples_per_file, parts
+    def __init__(self, config: CkgConfig, to: Exchange):
+        self._triples_per_file, self._to = config.triples_per_file, to
         self._fractions = config.valid_fraction, config.test_fraction
 
     def process(
         self, element: tuple[int, Iterable[bytes]], stated: int, patterns: Mapping[int, Pattern]
     ) -> Iterator[Any]:
         part, packed = element
-        rows = batches.unpack(packed)
+        rows = exchange.unpack(packed)
         found = merged_triples(rows)
         self.count("filtered.triples.duplicate", int(column(rows, WEIGHT).sum()) - found.num_rows)
         for pattern in np.unique(column(found, PATTERN)).tolist():
             yield beam.pvalue.TaggedOutput(PATTERNS, pattern)
         for file, mine in self._files(found, stated):
-            yield file, (_TRIPLES, part, batches.pack(mine))
+            yield file, (_TRIPLES, part, self._to.pack(mine))
             for to, asked in self._asked(mine, patterns):
                 yield beam.pvalue.TaggedOutput(TOLD, (to, (ASKED, file, part, asked)))
         for to, owned in self._owned(found):
@@ -113,16 +114,16 @@ class _Place(CountingDoFn):
         hashes, place = _ends(rows)
         times = np.bincount(place, np.concatenate([as_head, as_tail]), len(hashes)).astype(np.int32)
         asked = pa.table({HASH: hashes, TIMES: times})
-        for part, found in batches.split(asked, hashing.parts(hashes, self._parts)):
-            yield part, batches.pack(found)
+        for part, found in batches.split(asked, hashing.parts(hashes, self._to.parts)):
+            yield part, self._to.pack(found)
 
     def _owned(self, rows: pa.Table) -> Iterator[tuple[int, bytes]]:
         """Values and their properties."""
         mine = column(rows, PATTERN) == pattern_hash(ckg.PROPERTY_HAS_VALUE)
         values = column(rows, TAIL)[mine]
         owned = pa.table({"value": values, "property": column(rows, HEAD)[mine]})
-        for part, found in batches.split(owned, hashing.parts(values, self._parts)):
-            yield part, batches.pack(found)
+        for part, found in batches.split(owned, hashing.parts(values, self._to.parts)):
+            yield part, self._to.pack(found)
 
 
 def _file_numbers(pairs: np.ndarray, files: np.ndarray) -> np.ndarray:
@@ -132,9 +133,9 @@ def _file_numbers(pairs: np.ndarray, files: np.ndarray) -> np.ndarray:
 class _Encode(CountingDoFn):
     """(`File`, its triples and ids) -> FileRow of the written file, with EDGES of training files and COUNTS."""
 
-    def __init__(self, directory: str, *, block_size: int, ids_per_file: int, stored: int):
-        self._directory, self._block_size = directory, block_size
-        self._ids_per_file, self._stored = ids_per_file, stored
+    def __init__(self, directory: str, config: CkgConfig, to: Exchange):
+        self._directory, self._block_size, self._to = directory, config.block_size, to
+        self._ids_per_file, self._stored = config.ids_per_file, config.stored_neighbors
 
     def process(self, element: tuple[File, Iterable[tuple]], ids: Plan, relations: Mapping[int, int]) -> Iterator[Any]:
         (split, number, files), values = element
@@ -153,7 +154,7 @@ class _Encode(CountingDoFn):
             return
         if split == TRAIN:
             for part, edges in adjacency.edges(rows, self._ids_per_file, self._stored):
-                yield beam.pvalue.TaggedOutput(EDGES, ((part, number), edges))
+                yield beam.pvalue.TaggedOutput(EDGES, ((part, number), tuple(map(self._to.pack, edges))))
         yield writing.write_file(
             self._directory,
             group=split,
@@ -164,7 +165,7 @@ class _Encode(CountingDoFn):
 
     def _with_ids(self, packed: bytes, told: list[Answer], ids: Plan, relations: Mapping[int, int]) -> pa.Table:
         """The triples of one part of which both ends are kept, by their ids."""
-        rows = batches.unpack([packed])
+        rows = exchange.unpack([packed])
         ends, place = _ends(rows)
         found = entities.ids_of(ends, told, ids)[place]
         head, tail = found[: rows.num_rows], found[rows.num_rows :]
@@ -212,9 +213,9 @@ class PlaceTriples(beam.PTransform):
     from hash to `Pattern` of the used ones, COUNTS}.
     """
 
-    def __init__(self, config: CkgConfig, parts: int):
+    def __init__(self, config: CkgConfig, to: Exchange):
         super().__init__()
-        self._place = _Place(config, parts)
+        self._place = _Place(config, to)
 
     def expand(self, inputs):
         stated = (
@@ -253,15 +254,9 @@ def _by_code(names: list[Pattern]) -> dict[int, Pattern]:
 class WriteTriples(beam.PTransform):
     """{"placed": (`File`, triples), "ids": (`File`, ids), "plan", "patterns"} -> {"files", EDGES, COUNTS}."""
 
-    def __init__(self, directory: str, config: CkgConfig):
+    def __init__(self, directory: str, config: CkgConfig, to: Exchange):
         super().__init__()
-        self._mode = config.relation_mode
-        self._encode = _Encode(
-            directory,
-            block_size=config.block_size,
-            ids_per_file=config.ids_per_file,
-            stored=config.stored_neighbors,
-        )
+        self._mode, self._encode = config.relation_mode, _Encode(directory, config, to)
 
     def expand(self, inputs):
         relations = inputs["patterns"] | "RelationIds" >> beam.Map(
