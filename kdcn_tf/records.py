@@ -12,7 +12,8 @@ raw            <stream>                JSON Lines, plain or gzip; streams of `ST
 raw            extra/<name>            TSV head, relation, tail; types in info["extra_triples"][<name>]
 ckg            train, valid, test      triple blocks (TFRecord: HEAD, RELATION, TAIL, WEIGHT)
 ckg            adjacency               adjacency blocks (TFRecord of Example: FIRST_ID, DEGREE, NEIGHBORS)
-ckg            entities/<type>         UTF-8 text, a key a line; id = file.first + line number from 0
+ckg            entities/<type>         UTF-8 text, a key a line; id = file.first + line number from 0, all of a
+                                       file in one range of the type (`ckg.IdMap`)
 ctr            train, valid, test      CTR examples (TFRecord of Example, keys below)
 ctr            dead_letters            JSON Lines {file, line, field, reason, stage}
 embeddings     <type>                  npy float32 [rows, d]; row i belongs to id file.first + i

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -21,6 +22,18 @@ CONTEXT = {records.USER, records.QUERY_KEYWORDS, *map(records.behavior_key, INFO
 
 def small(*assignments):
     return build_kdcn(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
+
+
+def test_types_of_several_ranges_have_rows_for_all():
+    """20 keywords, 30 users and 40 + 3 items; 6 + 2 categories; two more rows each."""
+    grown = dataclasses.replace(ID_MAP, grown={"item": ((100, 103),), "category": ((103, 105),)})
+    described = dataclasses.replace(DESCRIBED, id_map=grown)
+    model = build_kdcn(config.resolve(assignments=[*SMALL, "kdcn.candidate=true"]), described)
+    assert (model.entities.num_rows, model.categories.embedding.num_rows) == (95, 10)
+    rows = model.entities.rows_of(tf.constant([70, 100, 102, 103, 80], tf.int64)).numpy()
+    assert rows.tolist() == [41, 42, 44, 1, 45]  # items first; 103 is a category, which has no row here
+    again = KDCN.from_config(json.loads(json.dumps(model.get_config())))
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
 def randomized(model):

@@ -9,8 +9,9 @@ from support.ckg_data import write_ckg
 from support.raw_logs import run
 
 from kdcn_tf import ckg, config, manifest, options
-from kdcn_tf.cli import train_ckg
+from kdcn_tf.cli import export_embeddings, train_ckg
 from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.export import similarity
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training import warm_start
 from kdcn_tf.training.checkpoints import save_weights
@@ -95,13 +96,24 @@ SMALL = ["--set=" + text for text in (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A graph, a model trained on it, and a graph of more users that says that it grew from the first."""
+    """A graph of 40 users and 40 items, a model trained on it, and a graph that 20 users grew to behind them."""
     root = tmp_path_factory.mktemp("warm")
     base = write_ckg(root / "base").require_id_map()
     assert run(train_ckg.main, "--ckg", root / "base", "--output", root / "old", *SMALL) == 0
     grown = write_ckg(root / "grown", users=60)
-    info = {**grown.info, "base": {"id_map": base.fingerprint, "num_ids": base.num_ids}}
-    manifest.write(str(root / "grown"), dataclasses.replace(grown, info=info))
+    groups = {}
+    for entity_type, first, last in (("user", 1, 41), ("item", 41, 81), ("user", 81, 101)):
+        name = f"{entity_type}-{first}.txt"
+        (root / "grown" / name).write_text("".join(f"{i}\n" for i in range(first, last)))
+        file = manifest.describe_file(str(root / "grown"), name, last - first, first)
+        groups[f"entities/{entity_type}"] = (*groups.get(f"entities/{entity_type}", ()), file)
+    made = dataclasses.replace(
+        grown,
+        files={**grown.files, **groups},
+        id_map=ckg.IdMap(base.ranges, base.relations, "grown", {"user": ((81, 101),)}),
+        info={**grown.info, "base": {"id_map": base.fingerprint, "num_ids": base.num_ids}},
+    )
+    manifest.write(str(root / "grown"), made)
     return root
 
 
@@ -121,6 +133,23 @@ def test_the_command_warm_starts_once(made, monkeypatch, capsys):
     assert loads == [str(made / "old")]
     trained = manifest.read(str(made / "new"), manifest.CKG_MODEL)
     assert trained.inputs[manifest.CKG_MODEL] == manifest.read(str(made / "old"), manifest.CKG_MODEL).fingerprint()
+
+
+def test_a_grown_graph_is_exported_and_searched(made, capsys):
+    """A file of each range; one index of all users, in which the first and the last have their own ids."""
+    paths = ("--ckg", made / "grown", "--output", made / "emb")
+    command = ("--model", made / "old", "--format=faiss")
+    assert run(export_embeddings.main, *command, *paths) == 65  # the model of the base has other ids
+    model = made / "of_grown"
+    assert run(train_ckg.main, "--ckg", made / "grown", "--output", model, *SMALL) == 0
+    assert run(export_embeddings.main, "--model", model, "--format=faiss", *paths) == 0
+    exported = manifest.read(str(made / "emb"), manifest.EMBEDDINGS)
+    assert [(f.first, f.count) for f in exported.group("user")] == [(1, 40), (81, 20)]
+    assert [(f.first, f.count) for f in exported.group("faiss/user")] == [(1, 60)]
+    for entity_id in (40, 81, 100):
+        row = similarity.vector_of(str(made / "emb"), exported, "user", entity_id)
+        ((nearest, distance),), _ = similarity.nearest(str(made / "emb"), exported, "user", row, 1, "l2")
+        assert (nearest, distance) == (entity_id, pytest.approx(0, abs=1e-3))
 
 
 def test_wrong_models_end_the_command(made, capsys):
