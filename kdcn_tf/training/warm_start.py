@@ -71,8 +71,8 @@ def load(model: CkgEncoder, directory: str, old: IdMap) -> None:
     """Copies the rows of the entities and relations that `old` has, and all weights that aren't tables.
 
     Each parameter server reads the rows that it holds, however many servers the old model had: no row passes this
-    process. TensorFlow reads the stored shards that they come from whole, so a server needs room for the larger of an
-    old and a new shard beside its own, for a moment.
+    process. TensorFlow reads the stored shards that they come from whole, one at a time, so a server needs room for its
+    rows and an old shard beside its table, for a moment.
 
     Raises:
         DataError: the files are missing or corrupt, or hold another model.
