@@ -44,17 +44,23 @@ def edges(rows: pa.Table, ids_per_file: int, stored: int) -> Iterator[tuple[int,
     part, number = np.divmod(ids, ids_per_file)
     places = number.astype(np.uint64) << _LOW | np.r_[pair, pair]
     for to, found in batches.split(pa.table({"place": places, "neighbor": neighbors}), part):
-        yield to, _cut(found, stored)
+        most = np.bincount((column(found, "place") >> _LOW).astype(np.int64)).max()
+        # Sorting pays only where a hot entity's edges would all travel.
+        yield to, _cut(found, stored) if most > stored else (found, _NONE[1])
+
+
+def _order(places: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    order = np.argsort(places)
+    if not batches.first_of_groups(places[order]).all():
+        order = np.lexsort((neighbors, places))
+    return order
 
 
 def _cut(rows: pa.Table, stored: int) -> Edges:
     """The `stored` edges of smallest place of every id, sorted; and (id, how many more it has)."""
     places, neighbors = column(rows, "place"), column(rows, "neighbor")
-    order = np.argsort(places)
-    ordered = places[order]
-    if not batches.first_of_groups(ordered).all():
-        order = np.lexsort((neighbors, places))
-    ids = ordered >> _LOW
+    order = _order(places, neighbors)
+    ids = places[order] >> _LOW
     starts = np.flatnonzero(batches.first_of_groups(ids))
     lengths = np.diff(np.r_[starts, len(ids)])
     more = lengths > stored

@@ -15,7 +15,7 @@ from absl import flags
 
 from kdcn_tf import ckg, command, manifest, options
 from kdcn_tf.config import Config
-from pipelines import batches, entities, exchange, graph, inputs, job, triples
+from pipelines import base, batches, entities, exchange, graph, inputs, job, triples
 
 _STREAMS = ("users", "items", "sessions", "behaviors")
 
@@ -23,6 +23,9 @@ _STREAMS = ("users", "items", "sessions", "behaviors")
 def _flags() -> flags.FlagValues:
     values = command.new_flags()
     inputs.define_flags(values, _STREAMS, with_extra=True)
+    flags.DEFINE_string(
+        "base", None, "knowledge graph dataset whose entities and relations keep their ids", flag_values=values
+    )
     command.output_flags(values, "the knowledge graph")
     return values
 
@@ -33,37 +36,44 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     config = command.resolve_config(values, source.suggested)
     graph.train_end(config)
     source.require("items")
+    grown_from = base.read(values.base, config) if values.base else None
     beam_config = job.beam_options(beam_arguments, source.bytes())
     manifest.prepare_output(values.output, manifest.CKG, values.overwrite)
     with exchange.for_job(batches.number_of_parts(source.sizes()), values.output, beam_config) as to:
         job.run(
-            lambda pipeline: graph.build(pipeline, source, config, values.output, to),
-            functools.partial(_finish, values.output, source, config),
+            lambda pipeline: graph.build(pipeline, source, config, values.output, to, grown_from),
+            functools.partial(_finish, values.output, source, config, grown_from),
             directory=values.output,
             beam_config=beam_config,
         )
 
 
-def _finish(directory: str, source: inputs.Inputs, config: Config, results: job.Results) -> None:
+def _finish(
+    directory: str, source: inputs.Inputs, config: Config, grown_from: base.Base | None, results: job.Results
+) -> None:
     counts = results.counts
     splits = {name: sum(f.count for f in results.files.get(name, ())) for name in graph.SPLITS}
     counts["used.triples"] = sum(splits.values())
     patterns = triples.relation_patterns(
-        [ckg.Pattern(*names) for names in results.facts["patterns"]], config.ckg.relation_mode
+        [ckg.Pattern(*names) for names in results.facts["patterns"]],
+        config.ckg.relation_mode,
+        grown_from.patterns if grown_from else (),
     )
     groups = {name: parts for name, parts in results.files.items() if name.startswith("entities/")}
+    id_map = entities.id_map(groups, patterns)
     made = manifest.Manifest(
         kind=manifest.CKG,
         files={**dict.fromkeys(graph.SPLITS, ()), **results.files},
         counts=counts,
-        id_map=entities.id_map(groups, patterns),
+        id_map=id_map,
         config=options.to_dict(config),
-        inputs=source.fingerprints,
+        inputs={**source.fingerprints, **({"base": grown_from.graph.fingerprint()} if grown_from else {})},
         info={
             "stored_neighbors": config.ckg.stored_neighbors,
             "relation_mode": config.ckg.relation_mode,
             "relation_patterns": patterns,
             "time": {"train_end": config.time.train_end},
+            **({"base": grown_from.info(id_map)} if grown_from else {}),
         },
     )
     streams = [*source.only(graph.streams(config)), *(extra.stream for extra in source.extras)]

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from kdcn_tf import ckg
+from kdcn_tf.config import CkgConfig
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
 from kdcn_tf.options import fingerprint
@@ -21,16 +22,18 @@ from pipelines.batches import column
 from pipelines.counting import COUNTS, CountingDoFn
 from pipelines.distinct import TIMES
 from pipelines.exchange import Exchange
-from pipelines.hashing import Hashes
 from pipelines.stating import HASH, NAME, TYPE
 
 SIZES, KEYS, FORWARD = "sizes", "keys", "forward"
 """Tags: (`Part`, number), (`Part`, Arrow bytes of keys), what the properties' turn needs."""
 
-NAMES, ASKED, OWNED, KEPT = "names", "asked", "owned", "kept"
-"""Kinds of values: names; (file, hashes and occurrences); values with properties; properties kept by a value."""
+NAMES, GIVEN, ASKED, OWNED, KEPT = "names", "given", "asked", "owned", "kept"
+"""Kinds of values: names; names with ids of a base graph; (file, origin, first, hashes and occurrences); values with
+properties; properties kept by a value."""
 
-_RARE_FILTERED = frozenset(ckg.RARE_FILTERED_TYPES)
+PLACE, ID = "place", "id"
+_DROPPED_CODE, _GIVEN_CODE = -1, -2
+_RARE_FILTERED = np.array(ckg.RARE_FILTERED_TYPES)
 
 Part = tuple[str, int]
 """Entity type and part of the hashes' range."""
@@ -42,9 +45,9 @@ def type_order(entity_type: str) -> tuple[int, str]:
     return known, entity_type
 
 
-def first_ids(sizes: Iterable[tuple[Part, int]]) -> dict[Part, int]:
+def first_ids(sizes: Iterable[tuple[Part, int]], first: int = ckg.PAD_ID + 1) -> dict[Part, int]:
     """First id of every part; id 0 is PAD."""
-    first, found = ckg.PAD_ID + 1, {}
+    found = {}
     for part, size in sorted(sizes, key=lambda row: (type_order(row[0][0]), row[0][1])):
         found[part] = first
         first += size
@@ -81,11 +84,26 @@ def distinct(names: pa.Table) -> _Known:
     return _Known(hashes[starts], types[starts], arranged.column(NAME).take(starts).combine_chunks())
 
 
+def _with_given(named: list[tuple], given: list[tuple]) -> tuple[_Known, np.ndarray]:
+    """The distinct entities of a part, and the ids that they have in the base graph; 0: none."""
+    tables = [exchange.unpack([packed for (packed,) in some]) for some in (named, given) if some]
+    known = distinct(pa.concat_tables([rows.select([TYPE, NAME, HASH]) for rows in tables]).combine_chunks())
+    ids = np.zeros(len(known.hashes), np.int64)
+    if given:
+        place, _ = batches.places(column(tables[-1], HASH), known.hashes)
+        ids[place] = column(tables[-1], ID)
+    return known, ids
+
+
 class _Asked(NamedTuple):
-    """What the triples of one file that come from one part (`origin`) ask for: HASH and TIMES, sorted."""
+    """What the triples of one file that come from one part (`origin`) ask for: HASH and TIMES, sorted.
+
+    `first` is the place of the first row among all that these triples name. Properties have a column of places.
+    """
 
     file: Any
     origin: int
+    first: int
     rows: pa.Table
 
 
@@ -103,15 +121,15 @@ class _Number(CountingDoFn):
 
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
         part, values = element
-        found: dict[str, list[tuple]] = {NAMES: [], ASKED: [], OWNED: [], KEPT: []}
+        found: dict[str, list[tuple]] = {NAMES: [], GIVEN: [], ASKED: [], OWNED: [], KEPT: []}
         for kind, *value in values:
             found[kind].append(tuple(value))
         if not found[ASKED]:
             return
-        known = distinct(exchange.unpack([packed for (packed,) in found[NAMES]]))
-        asked = [_Asked(file, origin, exchange.unpack([packed])) for file, origin, packed in found[ASKED]]
+        known, given = _with_given(found[NAMES], found[GIVEN])
+        asked = [_Asked(file, origin, first, exchange.unpack([packed])) for file, origin, first, packed in found[ASKED]]
         used, occurrences = self._used(known, [one.rows for one in asked])
-        kept = used & self._often_enough(known, occurrences, found[KEPT])
+        kept = used & ((given > 0) | self._often_enough(known, occurrences, found[KEPT]))
         if not self._properties:
             yield from self._owners(known, kept, found[OWNED])
             yield from self._forward(part, known, found, asked)
@@ -121,20 +139,20 @@ class _Number(CountingDoFn):
             *np.unique(known.types[used & ~kept].astype(str), return_counts=True), strict=True
         ):
             self.count(f"rare.{entity_type}", int(number))
-        yield from self._numbered(part, known, kept, asked)
+        yield from self._numbered(part, known, np.where(kept, given, 0), kept, asked)
 
     @staticmethod
     def _used(known: _Known, asked: list[pa.Table]) -> tuple[np.ndarray, np.ndarray]:
         """Which entities triples name (a record that lost to another may have left names), and how often."""
         used, occurrences = np.zeros(len(known.hashes), bool), np.zeros(len(known.hashes), np.int64)
         for rows in asked:
-            place, there = batches.places(column(rows, HASH), known.hashes)
-            used[place[there]] = True
-            np.add.at(occurrences, place[there], column(rows, TIMES)[there])
+            place, _ = batches.places(column(rows, HASH), known.hashes)
+            used[place] = True
+            occurrences[place] += column(rows, TIMES)  # what is asked for is distinct
         return used, occurrences
 
     def _often_enough(self, known: _Known, occurrences: np.ndarray, keeping: list[tuple]) -> np.ndarray:
-        always = np.array([name not in _RARE_FILTERED for name in known.types], bool)
+        always = ~np.isin(known.types.astype(str), _RARE_FILTERED)
         kept = always | (occurrences >= self._min_count)
         if keeping:
             place, there = batches.places(np.frombuffer(b"".join(p for (p,) in keeping), np.uint64), known.hashes)
@@ -162,26 +180,32 @@ class _Number(CountingDoFn):
                 yield beam.pvalue.TaggedOutput(FORWARD, (part, (*head, self._to.pack(mine))))
 
         if len(late):
-            yield from tell(exchange.unpack([packed for (packed,) in found[NAMES]]), NAMES)
-            for one in asked:
-                yield from tell(one.rows, ASKED, one.file, one.origin)
+            for kind in (NAMES, GIVEN):
+                if found[kind]:
+                    yield from tell(exchange.unpack([packed for (packed,) in found[kind]]), kind)
+            for file, origin, first, rows in asked:
+                places = pa.array(np.arange(first, first + rows.num_rows, dtype=np.uint32))
+                yield from tell(rows.append_column(PLACE, places), ASKED, file, origin, first)
 
-    def _numbered(self, part: int, known: _Known, kept: np.ndarray, asked: list[_Asked]) -> Iterator[Any]:
-        """Numbers the kept entities of each type from 0 and answers the files."""
-        types = sorted(set(known.types[kept]), key=type_order)
-        code, rank = np.full(len(kept), -1, np.int16), np.zeros(len(kept), np.uint32)
+    def _numbered(
+        self, part: int, known: _Known, given: np.ndarray, kept: np.ndarray, asked: list[_Asked]
+    ) -> Iterator[Any]:
+        """Numbers the kept entities of each type from 0, where they have no id yet, and answers the files."""
+        new = kept & (given == 0)
+        types = sorted(set(known.types[new]), key=type_order)
+        code, rank = np.where(kept, _GIVEN_CODE, _DROPPED_CODE).astype(np.int16), given.astype(np.uint32)
         for number, entity_type in enumerate(types):
-            mine = np.flatnonzero(kept & (known.types == entity_type))
+            mine = np.flatnonzero(new & (known.types == entity_type))
             code[mine], rank[mine] = number, np.arange(len(mine))
             yield beam.pvalue.TaggedOutput(SIZES, ((entity_type, part), len(mine)))
             keys = self._to.pack(pa.table({NAME: known.names.take(mine)}))
             yield beam.pvalue.TaggedOutput(KEYS, ((entity_type, part), keys))
-        for file, origin, rows in asked:
+        for file, origin, first, rows in asked:
             place, _ = batches.places(column(rows, HASH), known.hashes)
             found = batches.table(code=code[place], rank=rank[place])
             if self._properties:
-                found = found.append_column(HASH, rows.column(HASH))
-            yield file, origin, (part, self._to.parts, types, self._to.pack(found))
+                found = found.append_column(PLACE, rows.column(PLACE))
+            yield file, origin, (part, types, first, self._to.pack(found))
 
 
 class Answer(NamedTuple):
@@ -189,42 +213,41 @@ class Answer(NamedTuple):
 
     Attributes:
         part: the part.
-        parts: number of parts.
         types: entity types by code.
-        packed: Arrow bytes of code (-1: not kept) and rank in the part, of what was asked, in the order of the
-            hashes; of properties with their hashes.
+        first: place of the first row.
+        packed: Arrow bytes of code (-1: not kept, -2: has an id) and rank in the part or id; of properties with a
+            column of places.
     """
 
     part: int
-    parts: int
     types: list[str]
+    first: int
     packed: bytes
 
 
-def ids_of(hashes: Hashes, told: Iterable[Answer], ids: "Plan") -> np.ndarray:
-    """Ids of entities, sorted by hash; `PAD_ID` where one isn't kept.
+def ids_of(number: int, told: Iterable[Answer], ids: "Plan") -> np.ndarray:
+    """Ids of `number` entities, by place; `PAD_ID` where one isn't kept.
 
     Raises:
         ValueError: a part didn't answer all that it was asked.
     """
-    found = np.full(len(hashes), ckg.PAD_ID, np.int64)
-    asked = np.ones(len(hashes), bool)
-    part_of: np.ndarray | None = None
+    found = np.full(number, ckg.PAD_ID, np.int64)
+    answered = 0
     for answer in told:
         rows = exchange.unpack([answer.packed])
-        if HASH in rows.column_names:
-            place, _ = batches.places(column(rows, HASH), hashes)
+        if PLACE in rows.column_names:
+            place = column(rows, PLACE)
         else:
-            part_of = hashing.parts(hashes, answer.parts) if part_of is None else part_of
-            first = int(np.searchsorted(part_of, answer.part))
-            place = np.arange(first, first + rows.num_rows)
-            asked[place] = False
+            place = np.arange(answer.first, answer.first + rows.num_rows)
+            answered += rows.num_rows
         code = column(rows, "code")
         firsts = np.array([ids.firsts[entity_type, answer.part] for entity_type in answer.types], np.int64)
         kept = code >= 0
         found[place[kept]] = firsts[code[kept]] + column(rows, "rank")[kept]
-    if asked.any():
-        raise ValueError(f"{asked.sum()} of {len(hashes)} entities were not answered for")
+        has_id = code == _GIVEN_CODE
+        found[place[has_id]] = column(rows, "rank")[has_id]
+    if answered != number:
+        raise ValueError(f"{answered} of {number} entities were answered for")
     return found
 
 
@@ -233,26 +256,28 @@ class Plan(NamedTuple):
 
     Attributes:
         firsts: first id of every part.
-        spans: type -> its ids [first, last).
+        spans: type -> its new ids [first, last).
+        first: of all new ids; smaller ones are given.
     """
 
     firsts: dict[Part, int]
     spans: dict[str, tuple[int, int]]
+    first: int
 
     @property
     def number(self) -> int:
         """Entities in all."""
-        return max((last for _, last in self.spans.values()), default=1) - 1
+        return max((last for _, last in self.spans.values()), default=self.first) - 1
 
 
-def plan(sizes: Iterable[tuple[Part, int]]) -> Plan:
+def plan(sizes: Iterable[tuple[Part, int]], first_id: int = ckg.PAD_ID + 1) -> Plan:
     found = list(sizes)
-    firsts = first_ids(found)
+    firsts = first_ids(found, first_id)
     spans: dict[str, tuple[int, int]] = {}
     for part, size in found:
         first, last = spans.get(part[0], (firsts[part], 0))
         spans[part[0]] = min(first, firsts[part]), max(last, firsts[part] + size)
-    return Plan(firsts, spans)
+    return Plan(firsts, spans, first_id)
 
 
 class NumberEntities(beam.PTransform):
@@ -262,10 +287,10 @@ class NumberEntities(beam.PTransform):
     `Answer`), "plan": one `Plan`, "files": FileRow, COUNTS}.
     """
 
-    def __init__(self, directory: str, *, min_count: int, to: Exchange, ids_per_file: int):
+    def __init__(self, directory: str, config: CkgConfig, to: Exchange, first_id: int = ckg.PAD_ID + 1):
         super().__init__()
-        self._directory, self._to, self._ids_per_file = directory, to, ids_per_file
-        self._first, self._second = (_Number(min_count, to, late) for late in (False, True))
+        self._directory, self._to, self._ids_per_file, self._first_id = directory, to, config.ids_per_file, first_id
+        self._first, self._second = (_Number(config.min_attribute_count, to, late) for late in (False, True))
 
     def expand(self, told):
         first = (
@@ -281,12 +306,12 @@ class NumberEntities(beam.PTransform):
         both = {
             name: (first[name], second[name]) | f"Both{name}" >> beam.Flatten() for name in ("ids", SIZES, KEYS, COUNTS)
         }
-        found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(plan)
+        found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(plan, self._first_id)
         files = (
             both[KEYS]
             | "Pieces" >> beam.FlatMap(self._pieces, beam.pvalue.AsSingleton(found))
             | "PerFile" >> beam.GroupByKey()
-            | "WriteKeys" >> beam.Map(self._write, beam.pvalue.AsSingleton(found))
+            | "WriteKeys" >> beam.Map(self._write)
         )
         return {"ids": both["ids"], "plan": found, "files": files, COUNTS: both[COUNTS]}
 
@@ -299,27 +324,41 @@ class NumberEntities(beam.PTransform):
         for number, rows in batches.split(keys, files):
             yield (part[0], number), (max(start, first + number * self._ids_per_file), self._to.pack(rows))
 
-    def _write(self, element: tuple[tuple[str, int], Iterable[tuple[int, bytes]]], ids: Plan) -> writing.FileRow:
-        (entity_type, number), pieces = element
+    def _write(self, element: tuple[tuple[str, int], Iterable[tuple[int, bytes]]]) -> writing.FileRow:
+        (entity_type, _), pieces = element
         ordered = sorted(pieces)
         keys = exchange.unpack([packed for _, packed in ordered]).column(NAME).to_pylist()
-        first, last = ids.spans[entity_type]
-        group = f"entities/{entity_type}"
-        return writing.write_file(
-            self._directory,
-            group=group,
-            name=writing.shard_name(group, number, -(-(last - first) // self._ids_per_file), "txt"),
-            data="".join(f"{key}\n" for key in keys).encode(),
-            count=len(keys),
-            first=ordered[0][0],
-        )
+        data = "".join(f"{key}\n" for key in keys).encode()
+        return write_keys(self._directory, entity_type, data, count=len(keys), first=ordered[0][0])
+
+
+def write_keys(directory: str, entity_type: str, data: bytes, *, count: int, first: int) -> writing.FileRow:
+    """Writes a file of the id map, named by its first id so that names sort as ids do."""
+    group = f"entities/{entity_type}"
+    name = f"entities-{entity_type}-{first:012d}.txt"
+    return writing.write_file(directory, group=group, name=name, data=data, count=count, first=first)
 
 
 def id_map(groups: dict[str, tuple[DataFile, ...]], relations: Iterable[str]) -> ckg.IdMap:
     """The id map that written `entities/<type>` files make up."""
-    ranges, digests = {}, []
+    ranges: dict[str, tuple[int, int]] = {}
+    grown: dict[str, tuple[tuple[int, int], ...]] = {}
+    digests = []
     for group, parts in groups.items():
         entity_type = group.removeprefix("entities/")
-        ranges[entity_type] = (parts[0].first, parts[-1].first + parts[-1].count)
+        first, *more = _spans(parts)
+        ranges[entity_type] = first
+        if more:
+            grown[entity_type] = tuple(more)
         digests.append([entity_type, [part.sha256 for part in parts]])
-    return ckg.IdMap(ranges, tuple(relations), fingerprint(digests))
+    return ckg.IdMap(ranges, tuple(relations), fingerprint(digests), grown)
+
+
+def _spans(parts: Iterable[DataFile]) -> list[tuple[int, int]]:
+    """Ranges of ids that files, in their order, make up."""
+    found: list[tuple[int, int]] = []
+    for part in parts:
+        follows = found and found[-1][1] == part.first
+        first = found.pop()[0] if follows else part.first
+        found.append((first, part.first + part.count))
+    return found

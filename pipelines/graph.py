@@ -6,6 +6,7 @@ from kdcn_tf import ckg
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from pipelines import adjacency, entities, item_check, stating, triples
+from pipelines.base import FILES, Base, GiveIds
 from pipelines.counting import COUNTS, DEAD, GOOD
 from pipelines.exchange import Exchange
 from pipelines.inputs import Extra, Inputs
@@ -30,7 +31,9 @@ def train_end(config: Config) -> float:
     return config.time.train_end
 
 
-def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: str, to: Exchange) -> Outputs:
+def build(
+    pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: str, to: Exchange, base: Base | None = None
+) -> Outputs:
     """Adds all steps to `pipeline`; files go to `directory`, tables `to` the next step."""
     outputs = Outputs()
     settings = config.ckg
@@ -41,16 +44,23 @@ def build(pipeline: beam.Pipeline, inputs: Inputs, config: Config, directory: st
         settings, to
     )
     known = [found[stating.NAMES] for found in stated] | "AllNames" >> beam.Flatten()
-    told = (
+    told = [
         known | "Names" >> beam.MapTuple(lambda part, packed: (part, (entities.NAMES, packed))),
         placed[triples.TOLD],
-    ) | "Told" >> beam.Flatten()
-    numbered = told | "Entities" >> entities.NumberEntities(
-        directory, min_count=settings.min_attribute_count, to=to, ids_per_file=settings.ids_per_file
+    ]
+    first_id = base.id_map.num_ids if base else ckg.PAD_ID + 1
+    if base:
+        given = pipeline | "Base" >> GiveIds(base, directory, to, settings.hash_salt)
+        told.append(given["told"])
+        outputs.files.append(given[FILES])
+    numbered = (
+        told | "Told" >> beam.Flatten() | "Entities" >> entities.NumberEntities(directory, settings, to, first_id)
     )
     written = {
         "placed": placed[GOOD], "ids": numbered["ids"], "plan": numbered["plan"], "patterns": placed["patterns"],
-    } | "Triples" >> triples.WriteTriples(directory, settings, to)  # fmt: skip
+    } | "Triples" >> triples.WriteTriples(
+        directory, settings, to, base.patterns if base else ()
+    )  # fmt: skip
     adjacent = {"edges": written[triples.EDGES], "plan": numbered["plan"]} | "Adjacency" >> adjacency.WriteAdjacency(
         directory, settings, to
     )

@@ -43,15 +43,18 @@ def pick_splits(order: np.ndarray, valid_fraction: float, test_fraction: float) 
     return np.where(place < valid_fraction, 1, np.where(place < valid_fraction + test_fraction, 2, 0))
 
 
-def relation_patterns(patterns: Iterable[ckg.Pattern], mode: str) -> dict[str, list]:
+def relation_patterns(
+    patterns: Iterable[ckg.Pattern], mode: str, before: Iterable[ckg.Pattern] = ()
+) -> dict[str, list]:
     """Relation name -> its pattern as [head type, relation, tail type] ("name" mode: list of those).
 
-    The order is that of relation ids: patterns of the logs, then outside ones by name.
+    The order is that of relation ids: those that were there `before`, patterns of the logs, outside ones by name.
     """
-    used = set(patterns)
+    kept = list(before)
+    used = set(patterns) - set(kept)
     outside = sorted(used - set(ckg.LOG_PATTERNS), key=lambda p: (ckg.relation_key(p, mode), p.name))
     found: dict[str, list] = {}
-    for pattern in [p for p in ckg.LOG_PATTERNS if p in used] + outside:
+    for pattern in [*kept, *(p for p in ckg.LOG_PATTERNS if p in used), *outside]:
         found.setdefault(ckg.relation_key(pattern, mode), []).append([pattern.head, pattern.relation, pattern.tail])
     return {name: rows[0] for name, rows in found.items()} if mode == "pattern" else found
 
@@ -60,10 +63,10 @@ def _code(pattern: ckg.Pattern) -> int:
     return int(pattern_hash(pattern))
 
 
-def relation_ids(patterns: Iterable[Pattern], mode: str) -> dict[int, int]:
+def relation_ids(patterns: Iterable[Pattern], mode: str, before: Iterable[ckg.Pattern]) -> dict[int, int]:
     """Pattern hash -> relation id."""
     found = [ckg.Pattern(*names) for names in patterns]
-    ids = {name: number for number, name in enumerate(relation_patterns(found, mode))}
+    ids = {name: number for number, name in enumerate(relation_patterns(found, mode, before))}
     return {_code(p): ids[ckg.relation_key(p, mode)] for p in found}
 
 
@@ -84,9 +87,10 @@ class _Place(CountingDoFn):
         for pattern in np.unique(column(found, PATTERN)).tolist():
             yield beam.pvalue.TaggedOutput(PATTERNS, pattern)
         for file, mine in self._files(found, stated):
-            yield file, (_TRIPLES, part, self._to.pack(mine))
-            for to, asked in self._asked(mine, patterns):
-                yield beam.pvalue.TaggedOutput(TOLD, (to, (ASKED, file, part, asked)))
+            ends, place = _ends(mine)
+            yield file, (_TRIPLES, part, self._to.pack(_with_places(mine, place)), len(ends))
+            for to, first, asked in self._asked(mine, ends, place, patterns):
+                yield beam.pvalue.TaggedOutput(TOLD, (to, (ASKED, file, part, first, asked)))
         for to, owned in self._owned(found):
             yield beam.pvalue.TaggedOutput(TOLD, (to, (OWNED, owned)))
 
@@ -101,8 +105,10 @@ class _Place(CountingDoFn):
             index, file = divmod(place, _SPLIT_PLACE)
             yield (SPLITS[index], file, int(files[index])), found
 
-    def _asked(self, rows: pa.Table, patterns: Mapping[int, Pattern]) -> Iterator[tuple[int, bytes]]:
-        """Distinct entities of triples, and how often each occurs as an attribute in them.
+    def _asked(
+        self, rows: pa.Table, hashes: np.ndarray, place: np.ndarray, patterns: Mapping[int, Pattern]
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """(part, place of the first, Arrow bytes) of the `_ends` of triples and how often each is an attribute in them.
 
         An attribute occurs once per triple of which it is the tail; (property, has, value) doesn't count, as
         every value has exactly one. In triples of an outside graph both ends count.
@@ -111,11 +117,11 @@ class _Place(CountingDoFn):
         known = [ckg.Pattern(*patterns[code]) for code in codes.tolist()]
         as_head = np.array([pattern not in _LOG_PATTERNS for pattern in known], np.int64)[which]
         as_tail = np.array([pattern != ckg.PROPERTY_HAS_VALUE for pattern in known], np.int64)[which]
-        hashes, place = _ends(rows)
         times = np.bincount(place, np.concatenate([as_head, as_tail]), len(hashes)).astype(np.int32)
-        asked = pa.table({HASH: hashes, TIMES: times})
-        for part, found in batches.split(asked, hashing.parts(hashes, self._to.parts)):
-            yield part, self._to.pack(found)
+        first = 0
+        for part, found in batches.split(pa.table({HASH: hashes, TIMES: times}), hashing.parts(hashes, self._to.parts)):
+            yield part, first, self._to.pack(found)
+            first += found.num_rows
 
     def _owned(self, rows: pa.Table) -> Iterator[tuple[int, bytes]]:
         """Values and their properties."""
@@ -139,15 +145,16 @@ class _Encode(CountingDoFn):
 
     def process(self, element: tuple[File, Iterable[tuple]], ids: Plan, relations: Mapping[int, int]) -> Iterator[Any]:
         (split, number, files), values = element
-        triples: dict[int, bytes] = {}
+        triples: dict[int, tuple] = {}
         told: dict[int, list[Answer]] = {}
-        for kind, part, value in values:
+        for kind, part, *value in values:
             if kind == _TRIPLES:
-                triples[part] = value
+                triples[part] = tuple(value)
             else:
                 told.setdefault(part, []).append(Answer(*value))
         encoded = [
-            self._with_ids(packed, told.get(part, []), ids, relations) for part, packed in sorted(triples.items())
+            self._with_ids(packed, ends, told.get(part, []), ids, relations)
+            for part, (packed, ends) in sorted(triples.items())
         ]
         rows = _arranged(pa.concat_tables(encoded).combine_chunks())
         if not rows.num_rows:
@@ -163,15 +170,20 @@ class _Encode(CountingDoFn):
             count=rows.num_rows,
         )
 
-    def _with_ids(self, packed: bytes, told: list[Answer], ids: Plan, relations: Mapping[int, int]) -> pa.Table:
-        """The triples of one part of which both ends are kept, by their ids."""
+    def _with_ids(
+        self, packed: bytes, ends: int, told: list[Answer], ids: Plan, relations: Mapping[int, int]
+    ) -> pa.Table:
+        """The triples of one part of which both ends are kept, by their ids; what `_with_places` adds stays."""
         rows = exchange.unpack([packed])
-        ends, place = _ends(rows)
-        found = entities.ids_of(ends, told, ids)[place]
-        head, tail = found[: rows.num_rows], found[rows.num_rows :]
+        found = entities.ids_of(ends, told, ids)
+        head, tail = found[column(rows, HEAD)], found[column(rows, TAIL)]
+        codes, which = np.unique(column(rows, PATTERN), return_inverse=True)
+        relation = np.array([relations[code] for code in codes.tolist()], np.int64)[which]
+        made = {records.HEAD: head, records.RELATION: relation, records.TAIL: tail}
+        encoded = batches.table(**made, **{name: column(rows, name) for name in (WEIGHT, "pair", "order")})
         kept = (head != ckg.PAD_ID) & (tail != ckg.PAD_ID)
         self.count("filtered.triples.rare", int(rows.num_rows - kept.sum()))
-        return _encoded(rows.filter(pa.array(kept)), head[kept], tail[kept], relations)
+        return encoded.filter(pa.array(kept))
 
 
 def _ends(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
@@ -179,18 +191,19 @@ def _ends(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.concatenate([column(rows, HEAD), column(rows, TAIL)]), return_inverse=True)
 
 
-def _encoded(rows: pa.Table, head: np.ndarray, tail: np.ndarray, relations: Mapping[int, int]) -> pa.Table:
-    """Rows with ids; "pair" and "order" are the hashes of each one's pair and of itself."""
-    codes, which = np.unique(column(rows, PATTERN), return_inverse=True)
-    relation = np.array([relations[code] for code in codes.tolist()], np.int64)[which]
+def _with_places(rows: pa.Table, places: np.ndarray) -> pa.Table:
+    """Triples by the places of their ends; "pair" and "order" are the hashes of each one's pair and of itself."""
     pairs = hashing.of_pairs(column(rows, HEAD), column(rows, TAIL))
-    found = {records.HEAD: head, records.RELATION: relation, records.TAIL: tail, records.WEIGHT: column(rows, WEIGHT)}
+    head, tail = places[: rows.num_rows].astype(np.uint32), places[rows.num_rows :].astype(np.uint32)
+    found = {HEAD: head, PATTERN: column(rows, PATTERN), TAIL: tail, WEIGHT: column(rows, WEIGHT)}
     return batches.table(**found, pair=pairs, order=hash_of(rows))
 
 
 def _arranged(rows: pa.Table) -> pa.Table:
     """Rows in the order in which they are written."""
     orders = column(rows, "order")
+    if (orders[1:] > orders[:-1]).all():  # the usual case: all from one part
+        return rows
     order = np.argsort(orders)
     if not batches.first_of_groups(orders[order]).all():
         ids = [column(rows, name) for name in (records.TAIL, records.RELATION, records.HEAD)]
@@ -254,15 +267,15 @@ def _by_code(names: list[Pattern]) -> dict[int, Pattern]:
 class WriteTriples(beam.PTransform):
     """{"placed": (`File`, triples), "ids": (`File`, ids), "plan", "patterns"} -> {"files", EDGES, COUNTS}."""
 
-    def __init__(self, directory: str, config: CkgConfig, to: Exchange):
+    def __init__(self, directory: str, config: CkgConfig, to: Exchange, before: Iterable[ckg.Pattern] = ()):
         super().__init__()
-        self._mode, self._encode = config.relation_mode, _Encode(directory, config, to)
+        self._encode, self._mode, self._before = _Encode(directory, config, to), config.relation_mode, tuple(before)
 
     def expand(self, inputs):
         relations = inputs["patterns"] | "RelationIds" >> beam.Map(
-            lambda used, mode: relation_ids(used.values(), mode), self._mode
+            lambda used, mode, before: relation_ids(used.values(), mode, before), self._mode, self._before
         )
-        ids = inputs["ids"] | "Ids" >> beam.MapTuple(lambda file, part, told: (file, (_IDS, part, told)))
+        ids = inputs["ids"] | "Ids" >> beam.MapTuple(lambda file, part, told: (file, (_IDS, part, *told)))
         written = (
             (inputs["placed"], ids)
             | "WithIds" >> beam.Flatten()

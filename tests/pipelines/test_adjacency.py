@@ -7,7 +7,9 @@ import pyarrow as pa
 from support.raw_logs import read_records
 
 from kdcn_tf import records
-from pipelines import adjacency, batches, entities
+from kdcn_tf.config import CkgConfig
+from pipelines import adjacency, entities
+from pipelines.exchange import Exchange
 
 
 def rows(edges, orders=None):
@@ -56,18 +58,18 @@ def test_keeps_the_edges_with_the_smallest_hash_whatever_the_pieces(monkeypatch)
             made = rows([(1, other) for other in some], [orders[other] for other in some])
             pieces += [found for part, found in adjacency.edges(made, ids_per_file=1, stored=3) if part == 0]
         assert rebuilt(pieces, number=1, stored=3) == {1: (58, expected)}
-        both = [adjacency.merge(pieces[:2], 3), adjacency.merge(pieces[2:], 3)]
+        packed = [tuple(map(Exchange(1).pack, piece)) for piece in pieces]
+        both = [adjacency.merged(packed[:2], 3), adjacency.merged(packed[2:], 3)]
         assert rebuilt(both, number=1, stored=3) == {1: (58, expected)}
 
 
 def test_every_id_of_every_range_is_there(tmp_path):
     # 7 entities, 3 a file: [1, 4), [4, 7), [7, 8). Only 2 and 7 have an edge.
-    write = adjacency.WriteAdjacency(str(tmp_path), ids_per_file=3, stored=2, parts=1)
+    write = adjacency.WriteAdjacency(str(tmp_path), CkgConfig(ids_per_file=3, stored_neighbors=2), Exchange(1))
     plan = entities.plan([(("item", 0), 7)])
     found = dict(adjacency.edges(rows([(2, 7)]), ids_per_file=3, stored=2))
-    files = [
-        write._write((part, [adjacency._NONE, *([found[part]] if part in found else [])]), plan) for part in range(3)
-    ]
+    packed = {part: tuple(map(Exchange(1).pack, edges)) for part, edges in found.items()}
+    files = [write._write((part, [None, *([packed[part]] if part in packed else [])]), plan) for part in range(3)]
     names = [f"adjacency-0000{i}-of-00003.tfrecord" for i in range(3)]
     assert [(row[1], row[4], row[5]) for row in files] == [(names[0], 3, 1), (names[1], 3, 4), (names[2], 1, 7)]
     blocks = [read_records(tmp_path / name) for name in names]
@@ -78,6 +80,5 @@ def test_every_id_of_every_range_is_there(tmp_path):
 
 def test_blocks_are_cut_inside_a_file(monkeypatch):
     monkeypatch.setattr(adjacency, "_IDS_PER_BLOCK", 2)
-    kept, cut = (batches.unpack([packed]) for packed in adjacency._NONE)
-    found = [records.decode(block) for block in adjacency.blocks(kept, cut, first=4, number=5, stored=1)]
+    found = [records.decode(one) for one in adjacency.blocks(*adjacency._NONE, first=4, number=5, stored=1)]
     assert [(b[records.FIRST_ID], b[records.DEGREE]) for b in found] == [([4], [0, 0]), ([6], [0, 0]), ([8], [0])]

@@ -5,8 +5,10 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipelines import batches, distinct, hashing
+from pipelines import batches, distinct, exchange, hashing
+from pipelines.exchange import Exchange
 
 
 def test_text_hashes_are_blake2b_of_namespace_and_text():
@@ -34,11 +36,11 @@ def test_parts_are_equal_ranges_of_the_hashes():
 
 def test_split_and_unpack_keep_every_row_in_order():
     rows = pa.table({"n": list(range(6)), "lists": [[n] * n for n in range(6)]})
-    packed = {part: batches.pack(found) for part, found in batches.split(rows, np.array([2, 0, 2, 0, 7, 2]))}
-    assert {part: batches.unpack([one]).column("n").to_pylist() for part, one in packed.items()} == {
+    packed = {part: Exchange(1).pack(found) for part, found in batches.split(rows, np.array([2, 0, 2, 0, 7, 2]))}
+    assert {part: exchange.unpack([one]).column("n").to_pylist() for part, one in packed.items()} == {
         0: [1, 3], 2: [0, 2, 5], 7: [4],
     }  # fmt: skip
-    assert batches.unpack(packed.values()).sort_by("n") == rows
+    assert exchange.unpack(packed.values()).sort_by("n") == rows
     assert list(batches.split(rows.slice(0, 0), np.zeros(0, np.int64))) == []
 
 
@@ -72,3 +74,24 @@ def test_of_records_with_one_key_the_smallest_digest_wins():
         {"key": 2, "digest": 0, "tail": [3], "times": 1},
         {"key": 4, "digest": -7, "tail": [2], "times": 3},
     ]
+
+
+def test_large_tables_travel_as_places_of_files_that_go_with_the_job(tmp_path):
+    (tmp_path / ".shuffle-old").mkdir()  # of a job that was killed
+    (tmp_path / ".shuffle-old" / "1-1").write_bytes(b"x")
+    rows = pa.table({"n": np.arange(10_000)})
+    with exchange.for_job(3, str(tmp_path), PipelineOptions(["--runner=FnApiRunner"])) as to:
+        (folder,) = tmp_path.iterdir()
+        small, first, second = to.pack(rows.slice(0, 9)), to.pack(rows.slice(0, 5000)), to.pack(rows.slice(5000))
+        assert len(small) > 200 > max(len(first), len(second))
+        assert exchange.unpack([first, second]) == rows
+        assert exchange.unpack([small]).num_rows == 9
+        assert len(list(folder.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_distributed_runner_gets_tables_whole(tmp_path):
+    options = PipelineOptions(["--runner=PortableRunner", "--job_endpoint=localhost:1"])
+    with exchange.for_job(3, str(tmp_path), options) as to:
+        assert to == Exchange(3, None)
+        assert len(to.pack(pa.table({"n": np.arange(10_000)}))) > 80_000

@@ -215,3 +215,79 @@ def test_a_changed_raw_file_is_refused(tmp_path, capsys):
     write_lines(raw / "items.jsonl", ITEMS[:1])
     assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "ckg") == 65
     assert "items.jsonl" in capsys.readouterr().err
+
+
+def entities_of(directory, made):
+    """{(type, key): id} of a graph."""
+    return {
+        (group.removeprefix("entities/"), key): file.first + i
+        for group, files in made.files.items()
+        if group.startswith("entities/")
+        for file in files
+        for i, key in enumerate((directory / file.name).read_text().splitlines())
+    }
+
+
+@pytest.fixture(scope="module")
+def grown(graph, tmp_path_factory):
+    """A graph of one more user, item and relation, on the base of `graph`."""
+    directory = tmp_path_factory.mktemp("grown")
+    item = {"item_id": "i9", "title": "green running hat", "category": ["Sport", "Hats"], "seller_id": "s1"}
+    today = streams(users=[*USERS, {"user_id": "u9", "tags": ["a", "new"]}], items=[*ITEMS, item], sessions=SESSIONS)
+    raw = write_raw(directory / "raw", today, ["i9\tdirector\tAnn", "i1\tdirector\tAnn"])
+    base, _ = graph
+    return directory / "ckg", built(raw, directory / "ckg", *WHOLE, "--base", base)
+
+
+def test_a_grown_graph_keeps_the_ids_of_its_base(graph, grown):
+    (base_dir, base), (directory, made) = graph, grown
+    before, after = entities_of(base_dir, base), entities_of(directory, made)
+    assert {name: after[name] for name in before} == before
+    new = sorted(after[name] for name in set(after) - set(before))
+    assert new == list(range(base.id_map.num_ids, made.id_map.num_ids))
+    # u9, i9, Sport/Hats and the outside type's Ann; the tag "new" and the words green and hat are rare.
+    kinds = sorted(kind for kind, _ in set(after) - set(before))
+    assert kinds == ["category", "concept", "item", "user"]
+    assert made.id_map.relations[: len(base.id_map.relations)] == base.id_map.relations
+    assert made.id_map.relations[len(base.id_map.relations) :] == ("item.director.concept",)
+
+
+def test_the_manifest_says_where_new_ids_are(graph, grown):
+    (_, base), (_, made) = graph, grown
+    first = base.id_map.num_ids
+    assert made.id_map.ranges == {**base.id_map.ranges, "concept": (first + 3, first + 4)}
+    assert made.id_map.grown == {
+        "user": ((first, first + 1),), "item": ((first + 1, first + 2),), "category": ((first + 2, first + 3),),
+    }  # fmt: skip
+    assert made.info["base"] == {
+        "id_map": base.id_map.fingerprint, "num_ids": first, "relations": list(base.id_map.relations),
+        "appended": {
+            "user": [[first, first + 1]], "item": [[first + 1, first + 2]], "category": [[first + 2, first + 3]],
+            "concept": [[first + 3, first + 4]],
+        },
+    }  # fmt: skip
+    assert sum(file.count for file in made.group("adjacency")) == made.id_map.num_ids - 1
+
+
+def test_growing_twice_gives_the_same_ids_for_what_was_there(grown, tmp_path):
+    directory, before = grown
+    raw = write_raw(tmp_path / "raw", streams(users=[{"user_id": "u0", "tags": ["a"]}]))
+    made = built(raw, tmp_path / "ckg", *WHOLE, "--base", directory)
+    kept = entities_of(directory, before)
+    after = entities_of(tmp_path / "ckg", made)
+    assert {name: after[name] for name in kept} == kept
+    assert len(after) == len(kept) + 1
+    assert made.id_map.spans("user")[1:] == (
+        (before.id_map.grown["user"][0]), (before.id_map.num_ids, before.id_map.num_ids + 1),
+    )  # fmt: skip
+
+
+def test_a_base_of_later_or_other_relations_is_refused(graph, tmp_path, capsys):
+    base, _ = graph
+    raw = write_raw(tmp_path / "raw", streams())
+    early = ("--base", base, "--set", "time.train_end=20")
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "a", *early) == 65
+    assert "holds events up to 50" in capsys.readouterr().err
+    other = ("--base", base, "--set", "ckg.relation_mode=name")
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "b", *other) == 2
+    assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "c", "--base", tmp_path) == 65

@@ -14,6 +14,7 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
 from pipelines import batches, entities, hashing, triples
 from pipelines.counting import COUNTS
+from pipelines.exchange import Exchange
 from pipelines.statements import pattern_hash
 
 
@@ -24,7 +25,7 @@ def told(stated, parts):
     hashes = np.array([hashing.of_texts([key], kind)[0] for kind, key in names], np.uint64)
     table = pa.table({"type": [kind for kind, _ in names], "name": [key for _, key in names], "hash": hashes})
     for part, found in batches.split(table, hashing.parts(hashes, parts)):
-        yield part, (entities.NAMES, batches.pack(found))
+        yield part, (entities.NAMES, Exchange(parts).pack(found))
     patterns = [Pattern(head[0], relation, tail[0]) for head, relation, tail in split]
     known = {int(pattern_hash(p)): (p.head, p.relation, p.tail) for p in patterns}
     of = dict(zip(names, hashes, strict=True))
@@ -33,9 +34,10 @@ def told(stated, parts):
         tail=np.array([of[tail] for *_, tail in split]), weight=np.ones(len(split), np.int32),
     )  # fmt: skip
     config = CkgConfig(valid_fraction=0, test_fraction=0)
-    sizes = {"train": len(split), "valid": 0, "test": 0}
-    for found in triples._Place(config, parts).process(batches.pack(rows), sizes, known):
-        if isinstance(found, beam.pvalue.TaggedOutput):
+    place = triples._Place(config, Exchange(parts))
+    place.start_bundle()
+    for found in place.process((0, [Exchange(parts).pack(rows)]), len(split), known):
+        if isinstance(found, beam.pvalue.TaggedOutput) and found.tag == triples.TOLD:
             yield found.value
 
 
@@ -48,7 +50,9 @@ def numbered(stated, directory, parts=1, ids_per_file=100, min_count=2):
         made = (
             pipeline
             | beam.Create(elements)
-            | entities.NumberEntities(str(directory), min_count=min_count, parts=parts, ids_per_file=ids_per_file)
+            | entities.NumberEntities(
+                str(directory), CkgConfig(min_attribute_count=min_count, ids_per_file=ids_per_file), Exchange(parts)
+            )
         )
         counts = made[COUNTS] | beam.CombinePerKey(sum)
         for name, found in (("files", made["files"]), ("counts", counts)):
