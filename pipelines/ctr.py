@@ -241,9 +241,10 @@ def _matched(pipeline: beam.Pipeline, inputs: Inputs, items, config: Config, out
         if stream in inputs.streams:
             parse = reading.ParseRecords(stream, config.logs)
             parsed = pipeline | stream.capitalize() >> reading.ReadFiles(inputs.streams[stream], parse)
-            rows[stream] = parsed[GOOD] | f"{stream}Row" >> beam.MapTuple(to_row)
+            once = parsed[GOOD] | f"{stream}Once" >> dedupe.DistinctEvents(stream, to_row)
+            rows[stream] = once[GOOD]
             outputs.dead.append(parsed[DEAD])
-            outputs.counts.append(parsed[COUNTS])
+            outputs.counts += [parsed[COUNTS], once[COUNTS]]
     merged = list(rows.values()) | "RowsWithItems" >> beam.Flatten()
     joined = {"rows": merged, "items": items} | "KnownItems" >> known_items.JoinItems("item_id", "join")
     outputs.dead.append(joined[DEAD])

@@ -193,3 +193,15 @@ def test_wrong_input_has_a_message_and_an_exit_code(chain, tmp_path, capsys, arg
     assert run(build_ctr.main, *(a.format(dir=directory, tmp=tmp_path) for a in arguments)) == code
     assert message in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_a_user_with_a_million_behaviours(chain, tmp_path):
+    directory, _, ids = chain
+    times = (f'"item_id": "i{1 + n % 2}", "behavior": "click", "timestamp": {n / 1_000_000}' for n in range(1_000_000))
+    raw = write_raw(tmp_path / "raw", streams(behaviors=[f'{{"user_id": "u1", {time}}}' for time in times]))
+    made = built(directory, raw, tmp_path / "ctr")
+    assert made.counts["used.behaviors"] == 1_000_000
+    first = by_time(tmp_path / "ctr", made, "train")[10]
+    latest = [ids["item", "i2"], ids["item", "i1"]] * 10
+    assert first[records.behavior_key("click")] == latest

@@ -13,6 +13,8 @@ from kdcn_tf.errors import ConfigError
 from pipelines import build_ckg, build_ctr, engines
 
 SMALL_FILES = [f"--set={name}=3" for name in ("ckg.ids_per_file", "ckg.triples_per_file", "ckg.block_size")]
+SMALL_FILES.append("--set=ckg.interactions=true")
+SMALL_EXAMPLES = ["--set=ctr.examples_per_file=2", "--set=ctr.max_leaked_share=1"]
 TIMES = ["--set=time.train_end=50", "--set=time.valid_end=80"]
 
 
@@ -39,14 +41,11 @@ def raw(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mixed(raw, tmp_path_factory):
-    """The same logs, every record of a stream with ids twice, in any order, in three files a stream; as flags.
-
-    Behaviours and impressions have no ids: two that are equal are two events.
-    """
+    """The same logs, every record delivered twice, in any order, in three files a stream; as flags."""
     directory, chance, globs = tmp_path_factory.mktemp("mixed"), random.Random(3), {}
     for name in ("users", "items", "sessions", "behaviors", "impressions"):
         lines = (raw / f"{name}.jsonl").read_text().splitlines()
-        lines *= 1 if name in ("behaviors", "impressions") else 2
+        lines *= 2
         chance.shuffle(lines)
         for part in range(3):
             write_lines(directory / f"{name}-{part}.jsonl", lines[part::3])
@@ -71,7 +70,7 @@ def graph(raw, tmp_path_factory):
 
 
 def test_build_ckg_by_a_job_service_and_its_workers(service, graph, mixed, tmp_path):
-    flags = [*(mixed[name] for name in ("users", "items", "sessions")), *TIMES, *SMALL_FILES]
+    flags = [*(mixed[name] for name in ("users", "items", "sessions", "behaviors")), *TIMES, *SMALL_FILES]
     assert run(build_ckg.main, *flags, f"--output={tmp_path}/here") == 0
     assert run(build_ckg.main, *flags, f"--output={tmp_path}/there", *service.arguments) == 0
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
@@ -83,13 +82,19 @@ def test_build_ckg_by_a_job_service_and_its_workers(service, graph, mixed, tmp_p
     assert again.counts["filtered.items.duplicate"] == first.counts["used.items"] == 18
 
 
-def test_build_ctr_by_a_job_service_and_its_workers(service, graph, mixed, tmp_path):
+def test_build_ctr_by_a_job_service_and_its_workers(service, graph, raw, mixed, tmp_path):
     flags = [*(mixed[n] for n in ("items", "behaviors", "impressions")), *TIMES, f"--ckg={graph}",
-             "--set=ctr.examples_per_file=2"]  # fmt: skip
+             *SMALL_EXAMPLES]  # fmt: skip
     assert run(build_ctr.main, *flags, f"--output={tmp_path}/here") == 0
     assert run(build_ctr.main, *flags, f"--output={tmp_path}/there", *service.arguments) == 0
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
-    assert len(manifest.read(str(tmp_path / "there"), manifest.CTR, check_digests=True).group("train")) > 1
+    clean = [f"--raw={raw}", f"--ckg={graph}", *SMALL_EXAMPLES, f"--output={tmp_path}/clean"]
+    assert run(build_ctr.main, *clean) == 0
+    first, again = (manifest.read(str(tmp_path / n), manifest.CTR, check_digests=True) for n in ("clean", "there"))
+    assert data(first) == data(again)
+    assert first.info == again.info
+    assert len(again.group("train")) > 1
+    assert again.counts["filtered.behaviors.duplicate"] == first.counts["read.behaviors"]
 
 
 def test_a_job_that_nobody_waits_for_finishes_its_dataset(service, graph, raw, tmp_path):
