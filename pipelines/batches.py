@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-_BYTES_PER_PART = 16 << 20
+_BYTES_PER_PART = 8 << 20
 _MOST_PARTS = 4096
 _GZIP_RATIO = 5
 
