@@ -15,7 +15,7 @@ ckg            adjacency               adjacency blocks (TFRecord of Example: FI
 ckg            entities/<type>         UTF-8 text, a key a line; id = file.first + line number from 0, all of a
                                        file in one range of the type (`ckg.IdMap`)
 ctr            train, valid, test      CTR examples (TFRecord of Example, keys below)
-ctr            dead_letters            JSON Lines {file, line, field, reason, stage}
+ckg, ctr       dead_letters            JSON Lines {file, line, field, reason, stage}, and record if the config says so
 embeddings     <type>                  npy float32 [rows, d]; row i belongs to id file.first + i
 =============  ======================  ==============================================================
 """

@@ -128,7 +128,7 @@ class DistinctEvents(beam.PTransform):
         to_row: (record, file, line) -> `Row`.
     """
 
-    def __init__(self, stream: str, to_row: Callable[[Record, str, int], Row]):
+    def __init__(self, stream: str, to_row: Callable[[Any, str, int], Row]):
         super().__init__()
         self._stream, self._to_row = stream, to_row
 

@@ -74,31 +74,32 @@ def build(
 
 def _winners(pipeline: beam.Pipeline, inputs: Inputs, config: Config, to: Exchange, outputs: Outputs):
     """What the streams state, and the triples of records that count; dead letters and counts go to `outputs`."""
-    stated, by_stream = [], {}
+    stated, keyed, unchecked = [], [], []
     for stream, paths in inputs.only(streams(config)).items():
-        found = pipeline | stream.capitalize() >> _states(paths, stating.Parser(stream, config), config, to)
+        checked = stream == "behaviors"
+        found = pipeline | stream.capitalize() >> stating.States(
+            paths, stating.Parser(stream, config), train_end(config), to, checked
+        )
         stated.append(found)
-        by_stream[stream] = found[GOOD]
-    behaviors = {"behaviors": by_stream.pop("behaviors")} if "behaviors" in by_stream else {}
-    first = by_stream | "Winners" >> stating.Winners(to)
-    checked = []
-    for stream, rows in behaviors.items():
-        checked.append((stream, rows, {"tail": "item_id"}))
+        if checked:
+            unchecked.append((stream, found[GOOD], {"tail": "item_id"}))
+        else:
+            keyed.append(found[GOOD])
     for extra in inputs.extras:
-        found = pipeline | extra.stream >> _states(extra.paths, stating.Parser(extra.stream, config, extra), config, to)
+        found = pipeline | extra.stream >> stating.States(
+            extra.paths, stating.Parser(extra.stream, config, extra), train_end(config), to, checked=True
+        )
         stated.append(found)
-        checked.append((extra.stream, found[GOOD], _item_ends(extra)))
+        unchecked.append((extra.stream, found[GOOD], _item_ends(extra)))
+    first = keyed | "Keyed" >> beam.Flatten() | "Winners" >> stating.Winners(to)
     outputs.dead += [found[DEAD] for found in stated]
     outputs.counts += [*(found[COUNTS] for found in stated), first[COUNTS]]
-    if not checked:
+    if not unchecked:
         return stated, first[GOOD]
-    late = _known_only(checked, first[stating.KNOWN], to, outputs) | "LateWinners" >> stating.Winners(to)
+    known_only = _known_only(unchecked, first[stating.KNOWN], to, outputs)
+    late = known_only | "LateKeyed" >> beam.Flatten() | "LateWinners" >> stating.Winners(to)
     outputs.counts.append(late[COUNTS])
     return stated, (first[GOOD], late[GOOD]) | "AllWinners" >> beam.Flatten()
-
-
-def _states(paths: tuple[str, ...], parser: stating.Parser, config: Config, to: Exchange) -> stating.States:
-    return stating.States(paths, parser, train_end(config), to)
 
 
 def _item_ends(extra: Extra) -> dict[str, str]:
@@ -106,14 +107,14 @@ def _item_ends(extra: Extra) -> dict[str, str]:
     return {end: end for end, entity_type in types.items() if entity_type == ckg.ITEM}
 
 
-def _known_only(checked: list[tuple], known, to: Exchange, outputs: Outputs) -> dict:
-    """Streams without the rows whose item isn't known."""
-    good = {}
-    for stream, rows, columns in checked:
+def _known_only(unchecked: list[tuple], known, to: Exchange, outputs: Outputs) -> list:
+    """Streams by key, without the rows whose item isn't known."""
+    good = []
+    for stream, rows, columns in unchecked:
         if columns:
             found = {"rows": rows, "known": known} | f"{stream}Known" >> item_check.KnownItems(stream, columns, to)
             outputs.dead.append(found[DEAD])
             outputs.counts.append(found[COUNTS])
             rows = found[GOOD]
-        good[stream] = rows
+        good.append(rows | f"{stream}ByKey" >> stating.ByKey(stream, to))
     return good

@@ -53,8 +53,8 @@ class Parser:
 class _State(CountingDoFn):
     """`Chunk` -> ("file\\tline" of its first row, Arrow bytes of its records), with NAMES, PATTERNS, DEAD, COUNTS."""
 
-    def __init__(self, parser: Parser, train_end: float, to: Exchange):
-        self._parser, self._train_end, self._to = parser, train_end, to
+    def __init__(self, parser: Parser, train_end: float, to: Exchange, checked: bool):
+        self._parser, self._train_end, self._to, self._checked = parser, train_end, to, checked
 
     def process(self, chunk: columns.Chunk) -> Iterator[Any]:
         parsed = self._parser.parse(chunk)
@@ -70,7 +70,13 @@ class _State(CountingDoFn):
             yield beam.pvalue.TaggedOutput(PATTERNS, (pattern.head, pattern.relation, pattern.tail))
         for part, named in _names(found.names, self._to.parts):
             yield beam.pvalue.TaggedOutput(NAMES, (part, self._to.pack(named)))
-        yield f"{chunk.path}\t{chunk.first_line}", self._to.pack(found.records)
+        yield from self._records(chunk, found.records)
+
+    def _records(self, chunk: columns.Chunk, records: pa.Table) -> Iterator[Any]:
+        if self._checked:
+            yield f"{chunk.path}\t{chunk.first_line}", self._to.pack(records)
+        else:
+            yield from _by_key(self._parser.stream, records, self._to)
 
     def _timely(self, rows: pa.Table) -> pa.Table:
         if "timestamp" not in rows.column_names:
@@ -91,11 +97,15 @@ def _names(found: list[statements.Names], parts: int) -> Iterator[tuple[int, pa.
 
 
 class States(beam.PTransform):
-    """Files of a stream -> outputs GOOD (chunk, its records), NAMES, PATTERNS, DEAD, COUNTS."""
+    """Files of a stream -> outputs GOOD, NAMES, PATTERNS, DEAD, COUNTS.
 
-    def __init__(self, paths: tuple[str, ...], parser: Parser, train_end: float, to: Exchange):
+    GOOD is ((stream, part), records) for `Winners`, or (chunk, its records) of a stream whose items have to be
+    `checked` before.
+    """
+
+    def __init__(self, paths: tuple[str, ...], parser: Parser, train_end: float, to: Exchange, checked: bool):
         super().__init__()
-        self._paths, self._do = paths, _State(parser, train_end, to)
+        self._paths, self._do = paths, _State(parser, train_end, to, checked)
 
     def expand(self, pipeline):
         return (
@@ -108,18 +118,22 @@ class States(beam.PTransform):
         )
 
 
+def _by_key(stream: str, records: pa.Table, to: Exchange) -> Iterator[tuple[tuple[str, int], bytes]]:
+    """((stream, part), records with TIMES) of a chunk's records, equal ones counted and merged."""
+    ones = pa.array(np.ones(records.num_rows, np.int64))
+    merged = merged_records(records.drop_columns([LINE]).append_column(TIMES, ones), (KEY, DIGEST))
+    for part, found in batches.split(merged, hashing.parts(batches.column(merged, KEY), to.parts)):
+        yield (stream, part), to.pack(found)
+
+
 class _ByKey(beam.DoFn):
-    """(chunk, its records) -> ((stream, part), records with TIMES), equal ones of a chunk counted and merged."""
+    """(chunk, its records) -> `_by_key`."""
 
     def __init__(self, stream: str, to: Exchange):
         self._stream, self._to = stream, to
 
     def process(self, element: tuple[str, bytes]) -> Iterator[Any]:
-        rows = exchange.unpack([element[1]]).drop_columns([LINE])
-        merged = merged_records(rows.append_column(TIMES, pa.array(np.ones(rows.num_rows, np.int64))), (KEY, DIGEST))
-        parts = hashing.parts(batches.column(merged, KEY), self._to.parts)
-        for part, found in batches.split(merged, parts):
-            yield (self._stream, part), self._to.pack(found)
+        yield from _by_key(self._stream, exchange.unpack([element[1]]), self._to)
 
 
 class _Win(CountingDoFn):
@@ -151,17 +165,27 @@ def _flat(rows: pa.Table, name: str) -> np.ndarray:
     return rows.column(name).combine_chunks().flatten().to_numpy()
 
 
+class ByKey(beam.PTransform):
+    """(chunk, its records) of a stream -> ((stream, part), records) for `Winners`."""
+
+    def __init__(self, stream: str, to: Exchange):
+        super().__init__()
+        self._do = _ByKey(stream, to)
+
+    def expand(self, rows):
+        return rows | "ByKey" >> beam.ParDo(self._do)
+
+
 class Winners(beam.PTransform):
-    """{stream: (chunk, its records)} -> outputs GOOD ((part, triples)), KNOWN, COUNTS; the first shuffle."""
+    """((stream, part), records) of several streams -> outputs GOOD ((part, triples)), KNOWN, COUNTS."""
 
     def __init__(self, to: Exchange):
         super().__init__()
         self._to = to
 
-    def expand(self, streams):
+    def expand(self, records):
         return (
-            [rows | f"{name}ByKey" >> beam.ParDo(_ByKey(name, self._to)) for name, rows in streams.items()]
-            | "AllStreams" >> beam.Flatten()
+            records
             | "PerKey" >> beam.GroupByKey()
             | "Win" >> beam.ParDo(_Win(self._to)).with_outputs(KNOWN, COUNTS, main=GOOD)
         )
