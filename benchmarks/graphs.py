@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from absl import flags
 
-from kdcn_tf import ckg, command, files, keys, manifest, records
+from kdcn_tf import ckg, command, files, keys, manifest
 from kdcn_tf.errors import DataError
-from pipelines import adjacency, entities, triples, writing
+from pipelines import adjacency, batches, entities, hashing, triples, writing
 from pipelines.datasets import tables
 
 ENTITY = "entity"
 """The one entity type of these graphs."""
 
 SPLITS = (triples.TRAIN, triples.VALID, triples.TEST)
-_BLOCK_TRIPLES, _BLOCK_IDS, _IDS_PER_FILE = 1024, 1024, 100_000
+_BLOCK_TRIPLES, _IDS_PER_FILE = 1024, 100_000
 _SIGN = np.uint64(1 << 63)
 
 
@@ -151,71 +151,38 @@ def _write(
 def _write_triples(
     output: str, split: str, order: np.ndarray, rows: np.ndarray, triples_per_file: int
 ) -> Iterator[writing.FileRow]:
-    """As `writing.WriteShards`: the order's low part picks the file, all of it the place inside."""
+    """The order's low part picks the file, all of it the place inside."""
     shards = -(-len(rows) // triples_per_file)
     shard_of = order % np.uint64(max(shards, 1))
     for shard in range(shards):
         mine = np.flatnonzero(shard_of == shard)
-        packed = rows[mine[np.argsort(order[mine], kind="stable")]].astype("<i8").tobytes()
-        data = writing.tfrecord(triples.blocks([packed], _BLOCK_TRIPLES))
+        head, relation, tail = rows[mine[np.argsort(order[mine], kind="stable")]].T
+        weight = np.ones(len(mine), np.int64)
+        arranged = batches.table(head=head, relation=relation, tail=tail, weight=weight)
+        data = writing.tfrecord(triples.blocks(arranged, _BLOCK_TRIPLES))
         name = writing.shard_name(split, shard, shards, "tfrecord")
         yield writing.write_file(output, group=split, name=name, data=data, count=len(mine))
 
 
 def _write_keys(output: str, names: Sequence[str]) -> Iterator[writing.FileRow]:
-    group = f"entities/{ENTITY}"
-    shards = -(-len(names) // _IDS_PER_FILE)
-    for shard in range(shards):
-        part = names[shard * _IDS_PER_FILE : (shard + 1) * _IDS_PER_FILE]
-        name = writing.shard_name(group, shard, shards, "txt")
+    for start in range(0, len(names), _IDS_PER_FILE):
+        part = names[start : start + _IDS_PER_FILE]
         data = "".join(f"{key}\n" for key in part).encode()
-        yield writing.write_file(
-            output, group=group, name=name, data=data, count=len(part), first=1 + shard * _IDS_PER_FILE
-        )
+        yield entities.write_keys(output, ENTITY, data, count=len(part), first=1 + start)
 
 
 def _write_adjacency(output: str, rows: np.ndarray, total: int, stored: int) -> Iterator[writing.FileRow]:
-    owners, others = _neighbors(rows)
+    head, tail = rows[:, 0], rows[:, 2]
+    pairs = hashing.of_pairs(head.astype(np.uint64), tail.astype(np.uint64))
+    found = dict(adjacency.edges(batches.table(head=head, tail=tail, pair=pairs), _IDS_PER_FILE, stored))
     shards = -(-total // _IDS_PER_FILE)
     for shard in range(shards):
-        first = 1 + shard * _IDS_PER_FILE
-        last = min(first + _IDS_PER_FILE, total + 1)
-        data = writing.tfrecord(_adjacency_blocks(owners, others, first, last, stored))
+        merged = adjacency.Merged(stored)
+        merged.add(found.get(shard, adjacency.NONE))
+        first, number = 1 + shard * _IDS_PER_FILE, min(_IDS_PER_FILE, total - shard * _IDS_PER_FILE)
+        data = writing.tfrecord(adjacency.blocks(*merged.result(), first=first, number=number, stored=stored))
         name = writing.shard_name("adjacency", shard, shards, "tfrecord")
-        yield writing.write_file(output, group="adjacency", name=name, data=data, count=last - first, first=first)
-
-
-def _neighbors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct undirected neighbours as (entity, neighbour), sorted by entity, then by the edge's stable hash."""
-    ends = rows[rows[:, 0] != rows[:, 2]][:, [0, 2]]
-    size = int(ends.max(initial=0)) + 1
-    low, high = np.divmod(np.unique(ends.min(axis=1) * size + ends.max(axis=1)), size)
-    edges = zip(low.tolist(), high.tolist(), strict=True)
-    order = np.fromiter((adjacency.edge_hash(*edge) for edge in edges), np.int64, len(low))
-    owners, others = np.concatenate([low, high]), np.concatenate([high, low])
-    places = np.lexsort((others, np.tile(order, 2), owners))
-    return owners[places], others[places]
-
-
-def _adjacency_blocks(owners: np.ndarray, others: np.ndarray, first: int, last: int, stored: int) -> Iterator[bytes]:
-    """As `adjacency.blocks`, of arrays: the first `stored` neighbours of each id in [first, last)."""
-    starts = np.searchsorted(owners, np.arange(first, last + 1))
-    degrees = np.diff(starts)
-    table = np.full((last - first, stored), ckg.PAD_ID, np.int64)
-    mine = slice(starts[0], starts[-1])
-    row = owners[mine] - first
-    column = np.arange(starts[0], starts[-1]) - starts[row]
-    kept = column < stored
-    table[row[kept], column[kept]] = others[mine][kept]
-    for start in range(0, last - first, _BLOCK_IDS):
-        block = slice(start, start + _BLOCK_IDS)
-        yield records.encode(
-            {
-                records.FIRST_ID: [first + start],
-                records.DEGREE: degrees[block].tolist(),
-                records.NEIGHBORS: table[block].ravel().tolist(),
-            }
-        )
+        yield writing.write_file(output, group="adjacency", name=name, data=data, count=number, first=first)
 
 
 def _flags() -> flags.FlagValues:

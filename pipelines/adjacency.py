@@ -46,7 +46,7 @@ def edges(rows: pa.Table, ids_per_file: int, stored: int) -> Iterator[tuple[int,
     for to, found in batches.split(pa.table({"place": places, "neighbor": neighbors}), part):
         most = np.bincount((column(found, "place") >> _LOW).astype(np.int64)).max()
         # Sorting pays only where a hot entity's edges would all travel.
-        yield to, _cut(found, stored) if most > stored else (found, _NONE[1])
+        yield to, _cut(found, stored) if most > stored else (found, NONE[1])
 
 
 def _order(places: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _cut(rows: pa.Table, stored: int) -> Edges:
 _NEIGHBORS = pa.schema({"place": pa.uint64(), "neighbor": pa.int64()})
 
 
-_NONE = (
+NONE = (
     pa.table({"place": np.zeros(0, np.uint64), "neighbor": np.zeros(0, np.int64)}),
     pa.table({"id": np.zeros(0, np.int64), "cut": np.zeros(0, np.int64)}),
 )
@@ -112,7 +112,7 @@ class Merged:
 def merged(packed: Iterable[tuple[bytes, bytes]], stored: int) -> Edges:
     """All edges of a range of ids, of packed ones."""
     together = Merged(stored)
-    together.add(_NONE)
+    together.add(NONE)
     for kept, cut in packed:
         together.add((exchange.unpack([kept]), exchange.unpack([cut])))
     return together.result()

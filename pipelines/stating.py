@@ -22,7 +22,7 @@ from pipelines.inputs import Extra
 from pipelines.statements import DIGEST, HEAD, KEY, LINE, PATTERN, TAIL, Statements
 
 NAMES, PATTERNS, KNOWN = "names", "patterns", "known"
-"""Tags: (part, Arrow bytes of `NAME_COLUMNS`), `ckg.Pattern` as a tuple, (part, hashes of items)."""
+"""Tags: (part, table of TYPE, NAME, HASH), `ckg.Pattern` as a tuple, (part, hashes of items)."""
 
 TYPE, NAME, HASH = "type", "name", "hash"
 
@@ -51,7 +51,7 @@ class Parser:
 
 
 class _State(CountingDoFn):
-    """`Chunk` -> ("file\\tline" of its first row, Arrow bytes of its records), with NAMES, PATTERNS, DEAD, COUNTS."""
+    """`Chunk` -> its records, as `States` says, with NAMES, PATTERNS, DEAD, COUNTS."""
 
     def __init__(self, parser: Parser, train_end: float, to: Exchange, checked: bool):
         self._parser, self._train_end, self._to, self._checked = parser, train_end, to, checked

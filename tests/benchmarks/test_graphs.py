@@ -11,7 +11,7 @@ from benchmarks.graphs import random_ckg, write_ckg
 from kdcn_tf import keys, manifest, records
 from kdcn_tf.data.triples import read_triples
 from kdcn_tf.errors import DataError
-from pipelines import adjacency
+from pipelines import hashing
 
 TRAIN = "b\tlikes\ta\na\tlikes\tc\nc\tnear\td\na\tnear\tb\nd\tlikes\td\n"
 VALID = "a\tlikes\tzz\n"
@@ -67,17 +67,15 @@ def test_random_neighbors_are_those_of_the_pipeline(tmp_path):
     rows = split(tmp_path, "train")
     assert len(rows) == 400
     assert (len(split(tmp_path, "valid")), len(split(tmp_path, "test"))) == (5, 5)
-    edges = {(min(h, t), max(h, t)) for h, _, t in rows if h != t}
-    combine = adjacency.SampleNeighbors(4)
-    sampled = {}
+    edges = sorted({(min(h, t), max(h, t)) for h, _, t in rows if h != t})
+    low, high = np.array(edges, np.uint64).T
+    orders = dict(zip(edges, (hashing.of_pairs(low, high) >> np.uint64(32)).tolist(), strict=True))
+    (block,) = neighbor_rows(tmp_path)
     for entity in range(1, 51):
-        around = [(adjacency.edge_hash(*e), e[0] + e[1] - entity) for e in edges if entity in e]
-        accumulator = combine.create_accumulator()
-        for neighbor in around:
-            accumulator = combine.add_input(accumulator, neighbor)
-        sampled[entity] = combine.extract_output(accumulator)
-    (expected,) = adjacency.blocks(sampled.items(), first=1, last=51, stored=4, ids_per_block=1024)
-    assert neighbor_rows(tmp_path) == [records.decode(expected)]
+        around = [(orders[edge], edge[0] + edge[1] - entity) for edge in edges if entity in edge]
+        nearest = [other for _, other in sorted(around)][:4]
+        assert block[records.NEIGHBORS][4 * entity - 4 : 4 * entity] == nearest + [0] * (4 - len(nearest))
+        assert block[records.DEGREE][entity - 1] == len(around)
     frequency = np.bincount(np.array(rows)[:, [0, 2]].ravel(), minlength=51)
     assert frequency.max() > 3 * np.median(frequency)  # Zipf with 0.5: the first has sqrt(25) of the median's
 

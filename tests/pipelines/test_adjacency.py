@@ -80,5 +80,5 @@ def test_every_id_of_every_range_is_there(tmp_path):
 
 def test_blocks_are_cut_inside_a_file(monkeypatch):
     monkeypatch.setattr(adjacency, "_IDS_PER_BLOCK", 2)
-    found = [records.decode(one) for one in adjacency.blocks(*adjacency._NONE, first=4, number=5, stored=1)]
+    found = [records.decode(one) for one in adjacency.blocks(*adjacency.NONE, first=4, number=5, stored=1)]
     assert [(b[records.FIRST_ID], b[records.DEGREE]) for b in found] == [([4], [0, 0]), ([6], [0, 0]), ([8], [0])]

@@ -165,7 +165,7 @@ def test_train_kdcn_on_wrong_examples(error, change, code, message):
          "copy: files 'entities/item' hold 0 keys of 6"),
         ("build-ctr --raw={shop}/raw --ckg={}", "shop/ckg",
          rewritten("entities/item", lambda data: data.upper(), agrees=False), 65,
-         "entities-item-00000-of-00001.txt: its content"),
+         "entities-item-000000000004.txt: its content"),
         ("build-ctr --raw={shop}/raw --ckg={}", "shop/ckg", edited(lambda body: body["info"].pop("time")), 65,
          "the knowledge graph's manifest has no info.time.train_end"),
         ("rank --raw={shop}/raw --model={}", "shop/served",
