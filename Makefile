@@ -7,7 +7,7 @@ PRESET ?= default
 QUICKSTART := runs/quickstart
 MOVIES := runs/movies
 TESTS ?=
-EXTRAS := training tests reports baselines benchmarks
+EXTRAS := training tests reports baselines tuning benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart movies test test-slow lint constraints clean

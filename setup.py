@@ -53,6 +53,7 @@ EXTRAS = {
     # tensorflow-metadata 1.21 says that it takes protobuf 4, but fails to import with it.
     "reports": ["matplotlib>=3.8", "jinja2>=3.1", "tensorflow-metadata>=1.16,<1.18"],
     "baselines": ["scikit-learn>=1.4", "lightgbm>=4.3"],
+    "tuning": ["optuna>=4"],
     # What benchmarks compare with, where it fits beside the rest.
     "benchmarks": ["polars>=1.9"],
     # For the machine that submits to Dataflow, in an environment without "training".

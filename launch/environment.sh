@@ -39,5 +39,5 @@ if ! .venv/bin/python -c "$FITS" >/dev/null 2>&1; then
     "$python" -m venv --clear .venv
 fi
 echo "installing into .venv; the first time this takes minutes"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,tests,reports,baselines,benchmarks]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[training,tests,reports,baselines,tuning,benchmarks]'
 touch "$STAMP"
