@@ -1,0 +1,1 @@
+"""The report of a comparison: runs in, numbers with intervals, a page to read. It trains nothing."""
