@@ -14,6 +14,7 @@ from absl import flags
 from kdcn_tf import command, files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
+from kdcn_tf.runs import TENSORBOARD, open_run
 
 NAME = "train-ckg"
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def _train(
     trained: manifest.Manifest | None,
 ) -> None:
     from kdcn_tf.training import warm_start
-    from kdcn_tf.training.checkpoints import TENSORBOARD, Checkpoints, open_run, save_weights
+    from kdcn_tf.training.checkpoints import Checkpoints, save_weights
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
     from kdcn_tf.training.pretrain import Pretraining

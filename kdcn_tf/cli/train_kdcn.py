@@ -15,6 +15,7 @@ from absl import flags
 from kdcn_tf import command, files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
+from kdcn_tf.runs import BEST, TENSORBOARD, open_run
 
 NAME = "train-kdcn"
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 
 def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
-    from kdcn_tf.training.checkpoints import BEST, TENSORBOARD, Checkpoints, load_weights, open_run, save_weights
+    from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
     from kdcn_tf.training.finetune import Finetuning
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs

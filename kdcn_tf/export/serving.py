@@ -16,7 +16,7 @@ from kdcn_tf.export.signatures import Server
 from kdcn_tf.export.vocabulary import load_vocabulary, write_vocabulary
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.kdcn import KDCN
-from kdcn_tf.training.checkpoints import require_plain
+from kdcn_tf.runs import require_plain
 
 log = logging.getLogger(__name__)
 

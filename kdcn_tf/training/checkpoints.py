@@ -1,19 +1,15 @@
 """Checkpoints: weights, optimizer slots and ledger in one commit."""
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from kdcn_tf import files, manifest, options
-from kdcn_tf.config import Config
+from kdcn_tf import files
 from kdcn_tf.data.failures import reason, translated
-from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.errors import DataError
+from kdcn_tf.runs import CHECKPOINTS
 from kdcn_tf.training.finite import require_weights
 from kdcn_tf.training.ledger import Ledger
-
-CHECKPOINTS, BEST, TENSORBOARD = "checkpoints", "best", "tensorboard"
-"""Folders of a run: to resume from, the weights of the best epoch so far, and scalars to look at."""
 
 
 class Checkpoints:
@@ -54,54 +50,6 @@ class Checkpoints:
         with translated(self._directory):
             require_weights(self._trained, self._directory)
             self._manager.save()
-
-
-def require_plain(directory: str) -> None:
-    """Refuses a name in which TensorFlow, looking for checkpoint files, would see a pattern.
-
-    Raises:
-        ConfigError: the name has one of * ? [ ].
-    """
-    if set(directory) & set("*?[]"):
-        raise ConfigError(f"{directory}: a model's directory can't have * ? [ ] in its name")
-
-
-def open_run(directory: str, kind: str, config: Config, inputs: Mapping[str, str], overwrite: bool) -> None:
-    """Makes a run's output directory, or finds the unfinished run that it holds, and takes it for this process.
-
-    Args:
-        directory: of the run.
-        kind: of the dataset that the run will leave.
-        config: resolved configuration.
-        inputs: kind -> fingerprint of the datasets that it reads.
-        overwrite: replace a finished dataset of this kind.
-
-    Raises:
-        ConfigError: the directory holds a finished run, a run of other options or inputs, or other files.
-        TryAgainError: another process writes to it.
-    """
-    require_plain(directory)
-    path = files.join(directory, manifest.CONFIG_FILE)
-    text = "".join(f"# {name}: {mark}\n" for name, mark in inputs.items()) + options.to_yaml(config)
-    files.make_dirs(directory)
-    files.claim(directory)
-    unfinished = files.exists(path) and not files.exists(files.join(directory, manifest.MANIFEST))
-    if not unfinished:
-        manifest.prepare_output(directory, kind, overwrite, leftovers=(CHECKPOINTS, BEST, TENSORBOARD))
-        files.write_atomic(path, text.encode())
-    elif wrong := _difference(files.read_bytes(path).decode(errors="replace"), text):
-        raise ConfigError(f"{directory}: holds an unfinished run of another configuration or input ({wrong})")
-
-
-def _difference(old: str, new: str) -> str:
-    """The first line in which two configurations differ, with its section; "" where none does."""
-    section = ""
-    for before, now in itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue=""):
-        if now[:1] not in (" ", "#", ""):
-            section = f"{now} "
-        if before != now:
-            return f"{section}{before.strip(' #')!r} there, {now.strip(' #')!r} now"
-    return ""
 
 
 def save_weights(model: tf.keras.Model, directory: str) -> list[str]:

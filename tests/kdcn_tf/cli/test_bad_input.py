@@ -13,7 +13,7 @@ from support.raw_logs import run
 
 from kdcn_tf import manifest, records
 from kdcn_tf.cli import main as cli
-from kdcn_tf.training.checkpoints import CHECKPOINTS
+from kdcn_tf.runs import CHECKPOINTS
 from pipelines.writing import tfrecord
 
 PRETRAIN = ["encoder.dim=4", "kdcn.heads=2", "encoder.neighbors=3", "pretrain.batch_size=32", "pretrain.chunks=2",

@@ -8,7 +8,8 @@ from support.ctr_data import ID_MAP, RANGES, write_ctr
 from kdcn_tf import files, manifest, records
 from kdcn_tf.cli import train_kdcn
 from kdcn_tf.export.embeddings import write_type
-from kdcn_tf.training.checkpoints import BEST, load_weights
+from kdcn_tf.runs import BEST
+from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.finetune import load_model
 
 DIM = 8

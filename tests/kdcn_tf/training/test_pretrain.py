@@ -7,7 +7,8 @@ from kdcn_tf import config, files, manifest
 from kdcn_tf.cli import export_embeddings, train_ckg
 from kdcn_tf.data.entities import read_rows
 from kdcn_tf.errors import DataError
-from kdcn_tf.training.checkpoints import TENSORBOARD, load_weights
+from kdcn_tf.runs import TENSORBOARD
+from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import InlineScheduler
 from kdcn_tf.training.pretrain import Pretraining
 
