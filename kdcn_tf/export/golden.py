@@ -10,7 +10,7 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.export import lookup
 from kdcn_tf.export.signatures import EXAMPLES, LOGITS, PREDICT, RANK, SERVING_DEFAULT, context_features
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.click_model import ClickModel
 
 TOLERANCE = 1e-4
 """Largest difference of logits between the loaded SavedModel and the Keras model: float32 rounding."""
@@ -68,7 +68,7 @@ def one_context(request: Request, spec: CtrSpec) -> Request:
     return {key: value[:1] if key in shared else value for key, value in request.items()}
 
 
-def check(path: str, model: KDCN, batch: dict[str, np.ndarray], request: Request) -> float:
+def check(path: str, model: ClickModel, batch: dict[str, np.ndarray], request: Request) -> float:
     """Scores the request by all signatures of the SavedModel at `path`; returns the largest difference.
 
     Raises:

@@ -15,7 +15,7 @@ from kdcn_tf.export import golden, warmup
 from kdcn_tf.export.signatures import Server
 from kdcn_tf.export.vocabulary import load_vocabulary, write_vocabulary
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.click_model import ClickModel
 from kdcn_tf.runs import require_plain
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def latest(directory: str) -> str:
 
 def export(
     *,
-    model: KDCN,
+    model: ClickModel,
     trained: Manifest,
     ctr_directory: str,
     ctr: Manifest,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from kdcn_tf import ckg, records
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.export.vocabulary import Vocabulary
-from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.click_model import ClickModel
 
 SERVING_DEFAULT, PREDICT, RANK = "serving_default", "predict", "rank"
 LOGITS, PROBABILITIES = "logits", "probabilities"
@@ -39,7 +39,7 @@ class Server(tf.Module):
         vocabularies: by entity type; a type without one has no known entity.
     """
 
-    def __init__(self, model: KDCN, vocabularies: dict[str, Vocabulary]):
+    def __init__(self, model: ClickModel, vocabularies: dict[str, Vocabulary]):
         super().__init__(name="kdcn_server")
         self.weights = list(model.weights)
         self.tables = [vocabulary.table for vocabulary in vocabularies.values()]

@@ -11,7 +11,7 @@ from kdcn_tf.data import ctr as ctr_data
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.baselines import LogisticRegression
-from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.click_model import ClickModel
 from kdcn_tf.training import metrics
 from kdcn_tf.training.metrics import Figures
 
@@ -44,7 +44,7 @@ def heldout(directory: str, ctr: Manifest, split: str) -> Heldout:
     return Heldout(directory, ctr, split, ctr_data.read_all(directory, ctr, split))
 
 
-def score_kdcn(model: KDCN, trained: Manifest, data: Heldout, batch_size: int = 4096) -> np.ndarray:
+def score_kdcn(model: ClickModel, trained: Manifest, data: Heldout, batch_size: int = 4096) -> np.ndarray:
     """Logits [n] of a trained K-DCN.
 
     Raises:

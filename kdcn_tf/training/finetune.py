@@ -12,7 +12,8 @@ from kdcn_tf.data.entities import read_rows
 from kdcn_tf.data.failures import check_rows
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.kdcn import KDCN, build_kdcn
+from kdcn_tf.models.click_model import ClickModel
+from kdcn_tf.models.networks import build_model
 from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
@@ -54,7 +55,7 @@ class Finetuning:
             if not any(file.count for file in ctr.group(split)):
                 raise DataError(f"{directory}: split {split!r} has no examples; move time.train_end and time.valid_end")
         with scheduler.strategy.scope():
-            self.model = build_kdcn(config, ctr)
+            self.model = build_model(config, ctr)
             table = self.model.entities.table
             tables = [] if config.kdcn.freeze_entities else [table]
             entity_parts = {id(part) for part in getattr(table, "variables", [table])}
@@ -141,7 +142,7 @@ class Finetuning:
         }
 
 
-def logits_of(model: KDCN, examples: dict[str, tf.Tensor]) -> tf.Tensor:
+def logits_of(model: ClickModel, examples: dict[str, tf.Tensor]) -> tf.Tensor:
     """Logits [n] of n examples, `PREDICT_ROWS` at a time; inside a `tf.function`."""
     rows = tf.size(examples[records.LABEL])
     parts = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None])
@@ -151,13 +152,13 @@ def logits_of(model: KDCN, examples: dict[str, tf.Tensor]) -> tf.Tensor:
     return parts.concat()
 
 
-def load_model(directory: str) -> tuple[KDCN, Manifest]:
+def load_model(directory: str) -> tuple[ClickModel, Manifest]:
     """A trained K-DCN from its directory, in this process.
 
     Raises:
         DataError: the directory holds no finished model.
     """
     found = manifest.read(directory, manifest.KDCN_MODEL)
-    model = build_kdcn(from_dict(found.config), found)
+    model = build_model(from_dict(found.config), found)
     load_weights(model, directory)
     return model, found

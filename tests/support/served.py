@@ -7,7 +7,8 @@ from support.raw_logs import run, write_raw
 
 from kdcn_tf import config, manifest, options
 from kdcn_tf.export import serving
-from kdcn_tf.models.kdcn import KDCN, build_kdcn
+from kdcn_tf.models.click_model import ClickModel
+from kdcn_tf.models.networks import build_model
 from kdcn_tf.training.checkpoints import save_weights
 from pipelines import build_ckg, build_ctr
 
@@ -66,14 +67,14 @@ class Shop(NamedTuple):
 
     root: Path
     ctr: manifest.Manifest
-    model: KDCN
+    model: ClickModel
     version: str
 
 
-def write_model(directory: Path, ctr: manifest.Manifest, *assignments: str) -> tuple[KDCN, manifest.Manifest]:
+def write_model(directory: Path, ctr: manifest.Manifest, *assignments: str) -> tuple[ClickModel, manifest.Manifest]:
     """An untrained K-DCN, as train-kdcn leaves a trained one."""
     settings = config.resolve(assignments=[*SMALL, *assignments])
-    model = build_kdcn(settings, ctr)
+    model = build_model(settings, ctr)
     directory.mkdir()
     names = save_weights(model, str(directory))
     described = manifest.Manifest(

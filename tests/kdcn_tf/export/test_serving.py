@@ -12,7 +12,7 @@ from kdcn_tf.data import ctr as ctr_files
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.export import golden, serving
 from kdcn_tf.export.signatures import PREDICT, RANK, SERVING_DEFAULT
-from kdcn_tf.models.kdcn import build_kdcn
+from kdcn_tf.models.networks import build_model
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def exported(tmp_path_factory):
     root = tmp_path_factory.mktemp("serving")
     ctr, graph = ctr_data.write_ctr(root / "ctr", per_file=40), ctr_data.write_keys(root / "ckg")
     resolved = config.resolve("default", None, None, ["encoder.dim=8", "kdcn.filters=4", "kdcn.deep_units=[6]"])
-    model = build_kdcn(resolved, ctr)
+    model = build_model(resolved, ctr)
     trained = manifest.Manifest(
         manifest.KDCN_MODEL, id_map=ctr.id_map, config=options.to_dict(resolved), info={**ctr.info, "history": []}
     )

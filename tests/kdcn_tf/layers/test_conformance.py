@@ -14,6 +14,7 @@ import tensorflow as tf
 import kdcn_tf.layers
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.cross import MatrixCross, VectorCross, make_cross
+from kdcn_tf.layers.deep import Deep, DeepCross
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
 from kdcn_tf.layers.embedding import EntityEmbedding, normalized
@@ -50,12 +51,16 @@ RANGES = {"user": [[1, 4]], "item": [[4, 5], [6, 8]]}
 IDS_OF_TWO_SHAPES = ((IDS, 2, 3), (IDS,))
 LISTS = ((2, 3, 4), (MASK, 2, 3))
 NODES = ((4,), (4,))
+DEEP_CROSS = {"cross": "vector", "cross_layers": 2, "cross_rank": 3, "deep_units": [5], "dropout": 0.1}
 
 CASES = [
     Case(CategoryEmbedding, ((IDS, 2),), {"id_ranges": [[1, 5], [7, 9]], "dim": 3, "seed": None}),
     Case(VectorCross, ((8,), (8,))),
     Case(MatrixCross, ((8,), (8,)), {"rank": None}),
     Case(MatrixCross, ((8,), (8,)), {"rank": 2}),
+    Case(Deep, ((8,),), {"units": [5, 3], "dropout": 0.1}),
+    Case(DeepCross, ((8,),), DEEP_CROSS),
+    Case(DeepCross, ((8,),), {**DEEP_CROSS, "cross": "low_rank", "deep_units": []}),
     Case(DenseTransform, ((STATISTICS, 2),), {"mean": [1.0, 2.0], "std": [0.5, 0.0]}),
     Case(DialogueInteraction, ((3, 4), (MASK, 3)), {"heads": 2, "scale": False}, (0, 1)),
     Case(DialogueInteraction, ((3, 4), (MASK, 3)), {"heads": 1, "scale": True}, (0, 1)),

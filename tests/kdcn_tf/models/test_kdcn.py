@@ -11,7 +11,8 @@ from kdcn_tf.config import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.losses import log_loss
-from kdcn_tf.models.kdcn import KDCN, build_kdcn
+from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.networks import build_model
 
 LN3, E = float(np.log(3.0)), float(np.e)
 DESCRIBED = manifest.Manifest(manifest.CTR, id_map=ID_MAP, info=INFO)
@@ -21,14 +22,14 @@ CONTEXT = {records.USER, records.QUERY_KEYWORDS, *map(records.behavior_key, INFO
 
 
 def small(*assignments):
-    return build_kdcn(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
+    return build_model(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
 
 
 def test_types_of_several_ranges_have_rows_for_all():
     """20 keywords, 30 users and 40 + 3 items; 6 + 2 categories; two more rows each."""
     grown = dataclasses.replace(ID_MAP, grown={"item": ((100, 103),), "category": ((103, 105),)})
     described = dataclasses.replace(DESCRIBED, id_map=grown)
-    model = build_kdcn(config.resolve(assignments=[*SMALL, "kdcn.candidate=true"]), described)
+    model = build_model(config.resolve(assignments=[*SMALL, "kdcn.candidate=true"]), described)
     assert (model.entities.num_rows, model.categories.embedding.num_rows) == (95, 10)
     rows = model.entities.rows_of(tf.constant([70, 100, 102, 103, 80], tf.int64)).numpy()
     assert rows.tolist() == [41, 42, 44, 1, 45]  # items first; 103 is a category, which has no row here
@@ -97,10 +98,10 @@ TINY_INPUTS = {k: v if v.dtype == tf.float32 else tf.cast(v, tf.int64) for k, v 
 
 def features_of(model):
     """f, read through a network without cross and deep layers: logits are [f, f] times the last kernel."""
-    size = model.logit.kernel.shape[0]
+    size = model.head.logit.kernel.shape[0]
     read = []
     for index in range(size // 2):
-        model.logit.set_weights([np.eye(size)[:, index : index + 1], np.zeros(1)])
+        model.head.logit.set_weights([np.eye(size)[:, index : index + 1], np.zeros(1)])
         read.append(float(model(TINY_INPUTS)[0]))
     return read
 
@@ -126,11 +127,12 @@ def test_equations_10_to_13_by_hand():
     # Deep 1: 0.5 * 2 + 4 - 1 = 4, and 1 + 2 - 2 * 3 + 1 = -2, which ReLU makes 0. Deep 2: 4 * 0.5 + 0 * 3 + 1 = 3.
     # Logit: 4 - 24 / 2 + 6 + 2 * 3 + 0.5 = 4.5. Log loss of a click: ln(1 + e^-4.5) = 0.01105.
     model = tiny(cross_layers=2, cross="vector", deep_units=(2, 1))
-    model.crosses[0].set_weights([np.array([2.0, 0, 0, 0, 1]), np.array([0.0, 0, 0, 0, -5])])
-    model.crosses[1].set_weights([np.array([0.8, 0, 0, 0, -0.1]), np.array([1.0, 0, 0, 0, 0])])
-    model.deep[0].set_weights([np.array([[2.0, 0], [1, 0], [0, 1], [0, 1], [0, -2]]), np.array([-1.0, 1.0])])
-    model.deep[1].set_weights([column(0.5, 3), np.array([1.0])])
-    model.logit.set_weights([column(1, -0.5, 1, 0, 0, 2), np.array([0.5])])
+    crosses, deep = model.head.crosses, model.head.deep.layers
+    crosses[0].set_weights([np.array([2.0, 0, 0, 0, 1]), np.array([0.0, 0, 0, 0, -5])])
+    crosses[1].set_weights([np.array([0.8, 0, 0, 0, -0.1]), np.array([1.0, 0, 0, 0, 0])])
+    deep[0].set_weights([np.array([[2.0, 0], [1, 0], [0, 1], [0, 1], [0, -2]]), np.array([-1.0, 1.0])])
+    deep[1].set_weights([column(0.5, 3), np.array([1.0])])
+    model.head.logit.set_weights([column(1, -0.5, 1, 0, 0, 2), np.array([0.5])])
     logits = model(TINY_INPUTS)
     np.testing.assert_allclose(logits, [4.5], rtol=1e-4)
     assert float(log_loss(tf.constant([1.0]), logits)) == pytest.approx(0.01105, abs=1e-5)
@@ -175,7 +177,7 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
 def test_a_switch_takes_its_part_out_of_f(part, size):
     # u: (3 + 1 positions) * 3 filters. d: (3 + 4 keywords) * 8. Candidate: 2 vectors * 8 + 3 products * 5.
     full, without = small("kdcn.cross=vector"), small("kdcn.cross=vector", f"kdcn.{part}=false")
-    assert full.crosses[0].kernel.shape[0] - without.crosses[0].kernel.shape[0] == size
+    assert full.head.crosses[0].kernel.shape[0] - without.head.crosses[0].kernel.shape[0] == size
 
 
 def test_a_frozen_table_is_not_trained():
