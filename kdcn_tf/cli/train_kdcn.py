@@ -8,13 +8,12 @@ parameter server cluster (launch/train_kdcn.sh starts a local one). The same com
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
 from kdcn_tf import command, files, manifest, options
+from kdcn_tf.cli import ctr_inputs
 from kdcn_tf.config import Config
-from kdcn_tf.errors import ConfigError
 from kdcn_tf.runs import BEST, TENSORBOARD, open_run
 
 NAME = "train-kdcn"
@@ -23,42 +22,31 @@ log = logging.getLogger(__name__)
 
 def _flags() -> flags.FlagValues:
     values = command.new_flags()
-    flags.DEFINE_string("ctr", None, "CTR dataset, from build-ctr", flag_values=values)
-    flags.DEFINE_string("embeddings", None, "export to start from, from export-embeddings", flag_values=values)
+    ctr_inputs.define(values)
     command.output_flags(values, "the trained model")
     return values
 
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
-    ctr = manifest.read(values.ctr, manifest.CTR)
-    suggested: dict[str, Any] = {"logs.behaviors": ctr.info.get("behaviors") or []}
-    if values.embeddings:
-        suggested["encoder.dim"] = manifest.read(values.embeddings, manifest.EMBEDDINGS).number("dim")
-    config = command.resolve_config(values, suggested)
-    if list(config.logs.behaviors) != suggested["logs.behaviors"]:
-        raise ConfigError(f"logs.behaviors: {values.ctr} was built with {suggested['logs.behaviors']}")
-    if config.kdcn.pretrained and not values.embeddings:
-        raise ConfigError("--embeddings: is required, unless --set kdcn.pretrained=false")
+    found = ctr_inputs.read(values)
+    marks = found.fingerprints(found.config.kdcn.pretrained)
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
     from kdcn_tf.training import cluster
 
     filesystems.require(values.ctr, values.embeddings, values.output)
     with translated("training"):
-        _train(cluster.start(), config, ctr, values)
+        _train(cluster.start(), found.config, found.ctr, marks, values)
 
 
-def _train(scheduler, config: Config, ctr: manifest.Manifest, values: flags.FlagValues) -> None:
+def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, str], values: flags.FlagValues) -> None:
     from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
     from kdcn_tf.training.finetune import Finetuning
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
 
     output = values.output
-    inputs = {manifest.CTR: ctr.fingerprint()}
-    if config.kdcn.pretrained:
-        inputs[manifest.EMBEDDINGS] = manifest.read(values.embeddings, manifest.EMBEDDINGS).fingerprint()
     open_run(output, manifest.KDCN_MODEL, config, inputs, values.overwrite)
     run = Finetuning(scheduler, config, ctr, values.ctr)
     ledger = Ledger([f.name for f in ctr.group("train")], config.finetune.epochs, config.finetune.seed)
