@@ -2,8 +2,9 @@
 
   kdcn evaluate --ctr=CTR --model=kdcn=DIR --model=other=DIR --baseline=lr --output=DIR
 
-Prints a table, for all impressions and for each source, and writes it as metrics.json. With --raw, logs
-whose best possible AUC is known (kdcn simulate), that stands beside the models.
+Prints tables for all impressions, for each source, and for each slice that --slices asks for, and writes them as
+metrics.json. Impressions are read file by file. With --raw, logs whose best possible AUC is known (kdcn simulate),
+that stands beside the models.
 """
 
 import json
@@ -13,16 +14,21 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from kdcn_tf import command, files, manifest
-from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.errors import ConfigError
+from kdcn_tf.training import slices
 
 NAME = "evaluate"
 METRICS_FILE = "metrics.json"
 log = logging.getLogger(__name__)
 
+ALL = "all"
 SHOWN = ("auc", "gauc", "log_loss", "ndcg@10", "calibration")
 
+SHOWN_SLICES = 20
+"""Slices in a table; metrics.json holds all."""
+
 Judged = dict[str, dict[str, dict[str, float | None]]]
-"""Source -> model -> metrics."""
+"""Source or slice -> model -> metrics."""
 
 
 def _flags() -> flags.FlagValues:
@@ -32,6 +38,8 @@ def _flags() -> flags.FlagValues:
     flags.DEFINE_multi_enum("baseline", [], ["lr"], "baseline to fit beside them; repeatable", flag_values=values)
     flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "impressions to judge by", flag_values=values)
     flags.DEFINE_string("raw", None, "simulated raw logs, for their best possible AUC", flag_values=values)
+    flags.DEFINE_list("slices", [], f"also judge by slices: all, or of {', '.join(slices.NAMES)}", flag_values=values)
+    flags.DEFINE_string("ckg", None, "knowledge graph dataset, for the names of categories", flag_values=values)
     command.output_flags(values, "the metrics")
     return values
 
@@ -55,45 +63,58 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise ConfigError("--model: is required, or --baseline")
     if both := set(models) & set(baselines):
         raise ConfigError(f"--model {both.pop()}: a baseline has this name")
+    by = tuple(slices.NAMES) if values.slices == ["all"] else tuple(dict.fromkeys(values.slices or ()))
+    slices.require_known(by)
     ctr = manifest.read(values.ctr, manifest.CTR)
     trained = {name: manifest.read(path, manifest.KDCN_MODEL).fingerprint() for name, path in models.items()}
     best = _best_possible(values.raw, ctr, values.split) if values.raw else {}
+    categories = _category_names(values.ckg, ctr) if values.ckg else {}
     manifest.prepare_output(values.output, manifest.EVALUATION, values.overwrite)
     with manifest.discarded_on_failure(values.output):
-        judged, rows = _judge(values.ctr, ctr, values.split, models, baselines)
+        sources, sliced = _judge(values.ctr, ctr, values.split, models, baselines, by, categories)
         marks = {f"{manifest.KDCN_MODEL}/{name}": mark for name, mark in trained.items()}
-        body = {"split": values.split, "best_possible": best, "sources": judged}
-        _write(values.output, body, rows, {manifest.CTR: ctr.fingerprint(), **marks})
-    print(_table(values.split, judged, best))
+        body = {"split": values.split, "best_possible": best, "sources": sources, "slices": sliced}
+        _write(values.output, body, {manifest.CTR: ctr.fingerprint(), **marks})
+    print("\n\n".join([_table(values.split, sources, best), *(_slice_table(*part) for part in sliced.items())]))
+
+
+def _category_names(directory: str, ctr: manifest.Manifest) -> dict[int, str]:
+    graph = manifest.read(directory, manifest.CKG)
+    manifest.require_same_ids(ctr, graph)
+    return slices.category_names(directory, graph)
 
 
 def _judge(
-    directory: str, ctr: manifest.Manifest, split: str, models: Mapping[str, str], baselines: Sequence[str]
-) -> tuple[Judged, int]:
+    directory: str,
+    ctr: manifest.Manifest,
+    split: str,
+    models: Mapping[str, str],
+    baselines: Sequence[str],
+    by: tuple[str, ...],
+    categories: Mapping[int, str],
+) -> tuple[Judged, dict[str, Judged]]:
     from kdcn_tf.data import filesystems
     from kdcn_tf.data.failures import translated
     from kdcn_tf.training import evaluation
     from kdcn_tf.training.finetune import load_model
 
     filesystems.require(directory, *models.values())
-    data = evaluation.heldout(directory, ctr, split)
-    logits = {}
-    for name, path in models.items():
-        log.info("scoring %s", name)
-        with translated(path):
-            logits[name] = evaluation.score_kdcn(*load_model(path), data)
-    for name in baselines:
-        log.info("fitting %s", name)
-        logits[name] = evaluation.BASELINES[name](data)
-    judged: Judged = {}
-    for name, scored in logits.items():
-        try:
-            found = evaluation.judge(data, scored)
-        except ValueError as error:
-            raise DataError(f"model {name!r}: {error}") from None
-        for source, figures in found.items():
-            judged.setdefault(source, {})[name] = figures
-    return judged, len(next(iter(logits.values())))
+    data = evaluation.Heldout(directory, ctr, split)
+    counts = slices.train_counts(directory, ctr) if set(by) & set(slices.COUNTED) else slices.TrainCounts.none()
+    slicing = evaluation.Slicing(by, counts, categories)
+    sources: Judged = {}
+    sliced: dict[str, Judged] = {name: {} for name in by}
+    for name in (*models, *baselines):
+        log.info("judging %s", name)
+        if name in models:
+            with translated(models[name]):
+                found = evaluation.judge(data, name, evaluation.kdcn_scorer(*load_model(models[name]), data), slicing)
+        else:
+            found = evaluation.judge(data, name, evaluation.BASELINES[name](data), slicing)
+        for into, figures_of in ((sources, found.sources), *((sliced[n], part) for n, part in found.slices.items())):
+            for value, figures in figures_of.items():
+                into.setdefault(value, {})[name] = figures
+    return sources, sliced
 
 
 def _best_possible(directory: str, ctr: manifest.Manifest, split: str) -> dict[str, float | None]:
@@ -105,7 +126,8 @@ def _best_possible(directory: str, ctr: manifest.Manifest, split: str) -> dict[s
     return {"auc": figures[f"bayes_auc_{split}"]} if f"bayes_auc_{split}" in figures else {}
 
 
-def _write(output: str, body: dict, rows: int, inputs: dict[str, str]) -> None:
+def _write(output: str, body: dict, inputs: dict[str, str]) -> None:
+    rows = int(next(iter(body["sources"][ALL].values()))["impressions"])
     text = json.dumps(body, indent=1, ensure_ascii=False) + "\n"
     files.write_atomic(files.join(output, METRICS_FILE), text.encode())
     described = manifest.describe_file(output, METRICS_FILE, rows)
@@ -132,10 +154,30 @@ def _table(split: str, judged: Judged, best: Mapping[str, float | None]) -> str:
         lines.append("  ".join([f"{'':{widest}}", *(f"{name:>11}" for name in SHOWN)]))
         for name, figures in rows.items():
             lines.append("  ".join([f"{name:{widest}}", *(f"{_shown(figures[key]):>11}" for key in SHOWN)]))
-        if best and source == "all":
+        if best and source == ALL:
             lines.append("  ".join([f"{'best possible':{widest}}", f"{_shown(best['auc']):>11}"]))
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _slice_table(by: str, judged: Judged) -> str:
+    """A row per slice and model, of the largest slices."""
+    sizes = {name: next(iter(rows.values()))["impressions"] or 0 for name, rows in judged.items()}
+    kept = set(sorted(sizes, key=lambda name: (-sizes[name], name))[:SHOWN_SLICES])
+    head = (by, "model", "impressions", "clicked", *SHOWN)
+    rows = [
+        (name, model, f"{figures['impressions']:,.0f}", f"{figures['click_rate']:.1%}",
+         *(_shown(figures[key]) for key in SHOWN))
+        for name, models in judged.items() if name in kept for model, figures in models.items()
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [f"by {by}: {slices.NAMES[by]}"]
+    for row in (head, *rows):
+        left, right = zip(row[:2], widths[:2], strict=True), zip(row[2:], widths[2:], strict=True)
+        lines.append("  ".join([*(f"{cell:<{w}}" for cell, w in left), *(f"{cell:>{w}}" for cell, w in right)]))
+    if more := len(judged) - len(kept):
+        lines.append(f"and {more:,} smaller ones in {METRICS_FILE}")
+    return "\n".join(lines)
 
 
 def _shown(value: float | None) -> str:

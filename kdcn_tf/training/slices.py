@@ -7,7 +7,6 @@ import numpy as np
 
 from kdcn_tf import ckg, records
 from kdcn_tf.ckg import PAD_ID
-from kdcn_tf.data import ctr as ctr_data
 from kdcn_tf.data.entities import ENTITIES, read_keys
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
@@ -30,6 +29,9 @@ NAMES: Mapping[str, str] = {
 """Every way to slice -> what it means."""
 
 DEFAULT = (SOURCE, CATEGORY, USER_FREQUENCY, ITEM_FREQUENCY)
+
+COUNTED = (USER_FREQUENCY, ITEM_FREQUENCY)
+"""Those that need counts of the training split."""
 
 UNKNOWN, NONE = "unknown", "none"
 """Slice of entities that the graph doesn't know, and of impressions without a category."""
@@ -77,6 +79,10 @@ class TrainCounts:
     items: Counts
 
     @classmethod
+    def none(cls) -> "TrainCounts":
+        return cls(Counts.of(np.empty(0)), Counts.of(np.empty(0)))
+
+    @classmethod
     def of(cls, examples: Examples) -> "TrainCounts":
         return cls(Counts.of(examples[records.USER]), Counts.of(examples[records.ITEM]))
 
@@ -90,7 +96,9 @@ def train_counts(directory: str, described: Manifest, batch_size: int = 65_536) 
     Raises:
         DataError: a file is wrong.
     """
-    found = TrainCounts.of({records.USER: np.empty(0, np.int64), records.ITEM: np.empty(0, np.int64)})
+    from kdcn_tf.data import ctr as ctr_data  # TensorFlow's import: commands name slices before they need it
+
+    found = TrainCounts.none()
     for batch in ctr_data.batches_of(directory, described, "train", batch_size):
         found += TrainCounts.of({key: batch[key].numpy() for key in (records.USER, records.ITEM)})
     return found

@@ -1,5 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from kdcn_tf.training import metrics
@@ -84,22 +88,62 @@ def test_logits_that_are_no_numbers_are_refused():
         metrics.summarize(array(1, 0, 1), array(np.nan, 0, np.inf), array(1, 1, 1))
 
 
-def test_equal_scikit_learn():
-    # 3000 impressions in some 300 sessions; logits are rounded, so that many are equal.
-    rng = np.random.default_rng(5)
-    sessions, logits = rng.integers(0, 300, 3000), np.round(rng.normal(-1.5, 1.0, 3000), 1)
+@st.composite
+def impressions(draw):
+    """Labels, logits with many ties, and sessions, of any click rate; also of one class, and of one row."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, rate = draw(st.integers(1, 60)), draw(st.sampled_from([0.0, 0.03, 0.3, 0.8, 1.0]))
+    logits = np.round(rng.normal(-1.0, 2.0, rows), draw(st.integers(0, 2)))
+    return (rng.random(rows) < rate).astype(np.float32), logits, rng.integers(0, draw(st.integers(1, 20)), rows)
+
+
+@given(impressions())
+@settings(max_examples=60, deadline=None)
+def test_equal_scikit_learn(found):
+    labels, logits, sessions = found
     probabilities = 1 / (1 + np.exp(-logits))
-    labels = (rng.random(3000) < probabilities).astype(np.float32)
     groups = [(labels[sessions == s], logits[sessions == s]) for s in np.unique(sessions)]
     mixed = [(y, x) for y, x in groups if 0 < y.sum() < len(y)]
     areas = [sklearn_metrics.roc_auc_score(y, x) for y, x in mixed]
+    both = 0 < labels.sum() < len(labels)
     expected = {
-        "auc": sklearn_metrics.roc_auc_score(labels, logits),
-        "log_loss": sklearn_metrics.log_loss(labels, probabilities),
-        "gauc": np.average(areas, weights=[len(y) for y, _ in mixed]),
+        "auc": sklearn_metrics.roc_auc_score(labels, logits) if both else None,
+        "log_loss": sklearn_metrics.log_loss(labels, probabilities, labels=[0, 1]),
+        "gauc": np.average(areas, weights=[len(y) for y, _ in mixed]) if mixed else None,
     }
-    for k in (5, 10):  # scikit-learn wants two documents at least; a single clicked one has NDCG 1
+    for k in metrics.NDCG_AT:  # scikit-learn wants two documents at least; a single clicked one has NDCG 1
         clicked = [sklearn_metrics.ndcg_score([y], [x], k=k) if len(y) > 1 else 1.0 for y, x in groups if y.any()]
-        expected[f"ndcg@{k}"] = np.mean(clicked)
-    found = metrics.summarize(labels, logits, sessions)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+        expected[f"ndcg@{k}"] = np.mean(clicked) if clicked else None
+    got = metrics.summarize(labels, logits, sessions)
+    assert {name: got[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+@given(impressions(), st.integers(1, 8))
+@settings(max_examples=40, deadline=None)
+def test_bins_of_the_calibration_error(found, bins):
+    labels, logits, _ = found
+    order = np.random.default_rng(3).permutation(len(labels))
+    made = metrics.calibration_bins(labels, logits, bins=bins)
+    shuffled = metrics.calibration_bins(labels[order], logits[order], bins=bins)
+    assert [one.impressions for one in made] == [one.impressions for one in shuffled]
+    # Each bin holds neighbouring logits, wholly: cutting the sorted logits by the bins' sizes cuts no tie.
+    assert sum(one.impressions for one in made) == len(labels)
+    parts = np.split(np.sort(logits), np.cumsum([one.impressions for one in made])[:-1])
+    assert all(low[-1] < high[0] for low, high in itertools.pairwise(parts))
+    for part, one in zip(parts, made, strict=True):
+        inside = np.isin(logits, part)
+        assert one.clicked == pytest.approx(labels[inside].mean())
+        assert one.predicted == pytest.approx((1 / (1 + np.exp(-logits[inside]))).mean())
+    if len(np.unique(logits)) == len(logits):
+        sizes = [one.impressions for one in made]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_calibration_error():
+    # Two bins of two: p (0.25, 0.5) with one click, p (0.75, 0.75) with one: (2 |0.375 - 0.5| + 2 |0.75 - 0.5|) / 4.
+    labels, logits = array(0, 1, 1, 0), array(-LN3, 0, LN3, LN3)
+    assert metrics.calibration_error(labels, logits, bins=2) == pytest.approx(0.1875)
+    # One bin cannot tell them apart: |0.5625 - 0.5|.
+    assert metrics.calibration_error(labels, logits, bins=1) == pytest.approx(0.0625)
+    # As good as calibrated bins get: each logit's click rate is its probability.
+    assert metrics.calibration_error(array(1, 0, 0, 0), array(-LN3, -LN3, -LN3, -LN3)) == pytest.approx(0.0)
