@@ -42,6 +42,9 @@ class SimulateConfig(Section):
     language: str = option("en", "language of utterances and titles", one_of("en", "zh"))
     days: int = option(30, "length of the simulated period in days", at_least(3))
     click_rate: float = option(0.2, "mean click rate of impressions", fraction)
+    categories: str = option(
+        "equal", "'paper': categories have the relative sizes of the paper's Table I", one_of("equal", "paper")
+    )
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,18 @@ class FinetuneConfig(Section):
 
 
 @dataclass(frozen=True)
+class TrialConfig(Section):
+    """Training of one model of a comparison or a search, which looks at validation inside epochs too."""
+
+    looks_per_epoch: int = option(4, "looks at the validation split in an epoch", at_least(1))
+    least_steps_between: int = option(20, "steps between two looks at the least, for small epochs", at_least(1))
+    patience: int = option(8, "looks without a better validation score before training stops", at_least(1))
+    least_steps: int = option(
+        1000, "steps that a run may make at the least, in more than `finetune.epochs` passes if need be", at_least(1)
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """The resolved configuration: one section per stage, in the order in which data flows."""
 
@@ -271,6 +286,7 @@ class Config:
     ctr: CtrConfig = field(default_factory=CtrConfig)
     kdcn: KdcnConfig = field(default_factory=KdcnConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    trial: TrialConfig = field(default_factory=TrialConfig)
 
     def __post_init__(self) -> None:
         if self.encoder.neighbors > self.ckg.stored_neighbors:

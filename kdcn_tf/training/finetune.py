@@ -96,9 +96,17 @@ class Finetuning:
     def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Trains on one file; returns sums over its examples and steps, float64 scalars (see `reporting.FileSums`)."""
         examples = ctr_data.read_file(path, self._spec)
-        rows = tf.size(examples[records.LABEL])
-        order = tf.argsort(tf.random.stateless_uniform([rows], seed))
-        size = self.config.finetune.batch_size
+        return self.train_rows(
+            examples, tf.argsort(tf.random.stateless_uniform([tf.size(examples[records.LABEL])], seed))
+        )
+
+    def train_rows(self, examples: ctr_data.Batch, order: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on rows of `examples` in the order of their numbers [n]; inside a `tf.function`.
+
+        Returns:
+            Sums over the rows and steps, as `train_file` gives them.
+        """
+        rows, size = tf.size(order), self.config.finetune.batch_size
         loss, steps = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
         for start in tf.range(0, rows, size):
             batch = {key: tf.gather(column, order[start : start + size]) for key, column in examples.items()}

@@ -25,6 +25,9 @@ from pipelines.datasets.lexicon import LEXICONS, TASTES, VALUES
 WEIGHTS = (1.2, 1.2, 0.5)
 """a_1, a_2, a_3, in logits per standard deviation."""
 
+TABLE_I = np.array([139_167, 57_263, 104_182, 93_180, 157_027, 87_537, 55_069, 49_455, 98_705, 58_410])
+"""Training records of the paper's Table I, in the order of the lexicons' categories."""
+
 IN_CATEGORY = 0.7  # share of candidates from the wanted top category
 MAIN_TASTE = 0.65  # share of an item's values, and of a user's tags, of its main taste
 TAGS, SESSION_KEYWORDS, QUERY_KEYWORDS = 3, 4, 2
@@ -83,6 +86,7 @@ class World:
         self.lexicon = LEXICONS[config.language]
         self._tops = list(self.lexicon.categories)
         self._seconds = len(next(iter(self.lexicon.categories.values())))
+        self._shares = TABLE_I / TABLE_I.sum() if config.categories == "paper" else None
         self.item = functools.lru_cache(_CACHED)(self._make_item)
         self.user = functools.lru_cache(_CACHED)(self._make_user)
         self._moments, self._bias = np.tile([0.0, 1.0], (3, 1)), 0.0
@@ -121,12 +125,23 @@ class World:
 
     def intention(self, number: int) -> Intention:
         random = np.random.Generator(np.random.Philox(key=[self.config.seed, number]))
-        return Intention(number, int(random.integers(len(self._tops))), int(random.integers(TASTES)))
+        top, taste = int(random.integers(len(self._tops))), int(random.integers(TASTES))
+        # Sizes are given for every category, so each must have an intention: they take them in turn.
+        return Intention(number, top if self._shares is None else number % len(self._tops), taste)
+
+    def _draw_intention(self, random: np.random.Generator) -> Intention:
+        count = len(self.lexicon.occasions)
+        if self._shares is None:
+            return self.intention(int(random.integers(count)))
+        return self.intention(int(random.choice(range(self._draw_top(random), count, len(self._tops)))))
+
+    def _draw_top(self, random: np.random.Generator) -> int:
+        return int(random.choice(len(self._tops), p=self._shares))
 
     def session(self, number: int) -> Session:
         random = self.random("session", number)
         config = self.config
-        intention = self.intention(int(random.integers(len(self.lexicon.occasions))))
+        intention = self._draw_intention(random)
         keywords = random.permutation(len(self.lexicon.nuances))[:SESSION_KEYWORDS]
         return Session(
             number=number,
@@ -143,9 +158,11 @@ class World:
         found: dict[int, None] = {}
         while len(found) < count:
             number = int(random.integers(self.config.items))
+            step = len(self._tops)
             if random.random() < IN_CATEGORY:
-                step = len(self._tops)
                 number = number // step * step + intention.top
+            elif self._shares is not None:
+                number = number // step * step + self._draw_top(random)
             if number < self.config.items:
                 found.setdefault(number)
         return list(found)

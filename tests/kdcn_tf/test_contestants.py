@@ -1,0 +1,17 @@
+import pytest
+
+from kdcn_tf import config, contestants
+from kdcn_tf.errors import ConfigError
+
+
+def test_differences_come_on_top_of_the_configuration():
+    base = config.resolve(assignments=["kdcn.dropout=0.3", "kdcn.pretrained=true"])
+    own = contestants.configured("kdcn_no_pretraining", base)
+    assert (own.kdcn.pretrained, own.kdcn.dropout) == (False, 0.3)
+    assert contestants.configured("kdcn", base) == base
+    assert not contestants.configured("kdcn_no_dialogue", base).kdcn.dialogue
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match=r"model 'svm': unknown; known: kdcn, kdcn_no_pretraining, .*, lr"):
+        contestants.contestant("svm")
