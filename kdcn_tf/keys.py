@@ -45,6 +45,11 @@ def category_levels(path: list[str] | tuple[str, ...]) -> list[str]:
     return [category_key(path[:level]) for level in range(1, len(path) + 1)]
 
 
+def session_number(key: str) -> int:
+    """What CTR examples hold of a session, to group by: a hash of its pseudonym."""
+    return stable_hash(key)
+
+
 def stable_hash(*parts: str) -> int:
     """Signed 64-bit hash, equal on every machine and run (Python's `hash` is not)."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()

@@ -22,8 +22,9 @@ MANIFEST = "manifest.json"
 CONFIG_FILE = "config.yaml"
 FORMAT = 1
 
-RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTICS, DRIFT = (
+RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTICS, DRIFT, EXPLANATION = (
     "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "evaluation", "serving", "statistics", "drift",
+    "explanation",
 )  # fmt: skip
 """Kinds of dataset directory."""
 

@@ -87,8 +87,7 @@ def _impression_row(record: Impression, file: str, line: int):
     payload = (
         entity(ckg.USER, record.user_id),
         record.timestamp,
-        # Of the pseudonym, as everything that leaves the job.
-        keys.stable_hash(entity(ckg.SESSION, record.session_id)),
+        keys.session_number(entity(ckg.SESSION, record.session_id)),
         record.label,
         record.weight,
         record.source,

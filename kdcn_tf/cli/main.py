@@ -23,6 +23,7 @@ COMMANDS: dispatch.Table = {
     "compare-data": ("pipelines.compare_data", "show how two datasets differ"),
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),
     "evaluate": ("kdcn_tf.cli.evaluate", "compare models and baselines on held-out impressions"),
+    "explain": ("kdcn_tf.cli.explain", "show why a model scored an impression as it did"),
     "export-model": ("kdcn_tf.cli.export_model", "write the versioned SavedModel for TF Serving"),
     "rank": ("kdcn_tf.cli.rank", "rank candidate items for a user and a query"),
 }

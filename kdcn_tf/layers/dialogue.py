@@ -40,6 +40,15 @@ class DialogueInteraction(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
+        return self.attend(inputs)[0]
+
+    def attend(self, inputs) -> tuple[tf.Tensor, tf.Tensor]:
+        """The output, and the weights a that it was made with.
+
+        Returns:
+            [B, n * d], and [B, h, n, n]: how much of its representation each place (third axis) takes from each (last
+            axis); a row sums to 1, without any keyword to 0.
+        """
         vectors, mask = inputs
         left, right, values = (self._split(tf.matmul(vectors, m)) for m in (self.m_a, self.m_b, self.w_v))
         scores = tf.matmul(left, right, transpose_b=True)  # [B, h, n, n]
@@ -47,7 +56,8 @@ class DialogueInteraction(tf.keras.layers.Layer):
             scores /= (self._dim / self.heads) ** 0.5
         weights = masked_softmax(scores, mask[:, None, None, :])
         mixed = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])  # [B, n, h, d / h]
-        return tf.reshape(mixed, [-1, self._length * self._dim]) * tf.repeat(mask, self._dim, axis=1)
+        flat = tf.reshape(mixed, [-1, self._length * self._dim])
+        return flat * tf.repeat(mask, self._dim, axis=1), weights
 
     def _split(self, x: tf.Tensor) -> tf.Tensor:
         """[B, n, d] -> [B, h, n, d / h]."""

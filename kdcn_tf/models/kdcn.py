@@ -13,6 +13,9 @@ from kdcn_tf.layers.matching import Match
 from kdcn_tf.layers.user_state import UserState
 from kdcn_tf.models.click_model import ClickModel, Tensors
 
+USER_STATE, DIALOGUE = "user_state", "dialogue"
+"""The representations u and d, by name."""
+
 MATCHED = ("user", "behaviors", "query")
 """Context vectors that the candidate is multiplied with: the user's own, and two means."""
 
@@ -70,7 +73,7 @@ class KDCN(ClickModel):
         behaviors_mask, query_mask = mask_of(self._behaviors(inputs)), mask_of(inputs[records.QUERY_KEYWORDS])
         context = {"query_vectors": found.query, "query_mask": query_mask}
         if self.user_state:
-            context["user_state"] = self.user_state((found.behaviors, behaviors_mask))
+            context[USER_STATE] = self.user_state((found.behaviors, behaviors_mask))
         if self.options.candidate:
             size = len(self.spec.behaviors) * self.spec.max_behaviors
             flat = tf.reshape(found.behaviors, [-1, size, self.dim])
@@ -90,17 +93,59 @@ class KDCN(ClickModel):
         """The parts of f, equation 9, in its order."""
         parts = [candidate["categories"], candidate["statistics"]]
         if self.user_state:
-            parts.append(context["user_state"])
+            parts.append(context[USER_STATE])
         if self.dialogue:
-            vectors = tf.concat([context["query_vectors"], candidate["title_vectors"]], axis=1)
-            mask = tf.concat([context["query_mask"], candidate["title_mask"]], axis=1)
-            parts.append(self.dialogue((vectors, mask)))
+            interaction = candidate[DIALOGUE] if DIALOGUE in candidate else self._interact(context, candidate)[0]
+            parts.append(interaction)
         if self.options.candidate:
             parts += [candidate["item"], context["user"]]
             parts += [
                 match((candidate["item"], context[name])) for name, match in zip(MATCHED, self.matches, strict=True)
             ]
         return parts
+
+    def _interact(self, context: Tensors, candidate: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
+        """D and its attention weights."""
+        if self.dialogue is None:
+            raise ValueError("the network has no dialogue interaction")
+        vectors = tf.concat([context["query_vectors"], candidate["title_vectors"]], axis=1)
+        mask = tf.concat([context["query_mask"], candidate["title_mask"]], axis=1)
+        return self.dialogue.attend((vectors, mask))
+
+    def attention(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits [B] and the attention weights [B, h, M + N, M + N] that they were made with.
+
+        Places are the query's keywords, then the title's; see `DialogueInteraction.attend`.
+
+        Raises:
+            ValueError: the network has no dialogue interaction.
+        """
+        context, candidate = self._represent(inputs)
+        interaction, weights = self._interact(context, candidate)
+        return self._score(context, {**candidate, DIALOGUE: interaction}, training=False), weights
+
+    def without(self, inputs: Tensors, component: str) -> tf.Tensor:
+        """Logits [B] with u as if there were no behaviours, or d as if there were no keywords, and all else as it is.
+
+        Args:
+            inputs: as for `call`.
+            component: one of `components`.
+        """
+        context, candidate = self._represent(inputs)
+        if component == USER_STATE:
+            kinds = map(records.behavior_key, self.spec.behaviors)
+            nothing = {**inputs, **{key: tf.zeros_like(inputs[key]) for key in kinds}}
+            context = {**context, USER_STATE: self._represent(nothing)[0][USER_STATE]}
+        else:
+            masks = tf.zeros_like(context["query_mask"]), tf.zeros_like(candidate["title_mask"])
+            silent = {**context, "query_mask": masks[0]}, {**candidate, "title_mask": masks[1]}
+            candidate = {**candidate, DIALOGUE: self._interact(*silent)[0]}
+        return self._score(context, candidate, training=False)
+
+    @property
+    def components(self) -> list[str]:
+        """Which of u and d the network has."""
+        return [name for name, layer in ((USER_STATE, self.user_state), (DIALOGUE, self.dialogue)) if layer]
 
     def _score(self, context: Tensors, candidate: Tensors, training: bool | None) -> tf.Tensor:
         return self.head(tf.concat(self._features(context, candidate), axis=1), training=training)

@@ -121,10 +121,11 @@ def calibration(labels: np.ndarray, logits: np.ndarray, counts: np.ndarray | Non
     clicks, shown = _counted(labels, counts)
     if not np.any(clicks):
         return None
-    return float(np.sum(shown * _probabilities(logits)) / np.sum(clicks))
+    return float(np.sum(shown * probabilities(logits)) / np.sum(clicks))
 
 
-def _probabilities(logits: np.ndarray) -> np.ndarray:
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Click probabilities of logits, without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
@@ -155,13 +156,13 @@ def calibration_bins(
         return []
     order = np.argsort(logits)
     clicks, shown = (column[order] for column in _counted(labels, counts))
-    probabilities = shown * _probabilities(logits)[order]
+    predicted = shown * probabilities(logits)[order]
     runs = _starts(np.asarray(logits)[order])
     sizes = np.add.reduceat(shown, runs)
     middles = np.cumsum(sizes) - sizes / 2
     starts = runs[_starts(np.floor(bins * middles / np.sum(sizes)))]
-    numbers, predicted, clicked = (np.add.reduceat(column, starts) for column in (shown, probabilities, clicks))
-    return [Bin(int(n), float(p / n), float(c / n)) for n, p, c in zip(numbers, predicted, clicked, strict=True)]
+    sums = (np.add.reduceat(column, starts) for column in (shown, predicted, clicks))
+    return [Bin(int(n), float(p / n), float(c / n)) for n, p, c in zip(*sums, strict=True)]
 
 
 def calibration_error(

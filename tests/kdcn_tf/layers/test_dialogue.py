@@ -25,6 +25,18 @@ def test_equations_6_to_8_with_two_heads():
     np.testing.assert_allclose(got, [[1.0, 12.0, 2.0, 10.0, 0.0, 0.0]], rtol=1e-5)
 
 
+def test_the_weights_are_those_that_the_output_was_made_with():
+    # Those of equation 6 above, per head; padding is never attended to.
+    layer = DialogueInteraction(2)
+    weights = [np.eye(2), [[0.0, LN3], [LN3, 0.0]], [[4.0, 8.0], [0.0, 16.0]]]
+    output = interaction_of(layer, [[[1, 0], [0, 1], [9, 9]]], [[1, 1, 0]], weights)
+    inputs = tf.constant([[[1.0, 0], [0, 1], [9, 9]]]), tf.constant([[1.0, 1, 0]])
+    same, attention = layer.attend(inputs)
+    np.testing.assert_allclose(attention[0, 0, :2], [[0.25, 0.75, 0], [0.5, 0.5, 0]], rtol=1e-5)
+    np.testing.assert_allclose(attention[0, 1, :2], [[0.5, 0.5, 0], [0.75, 0.25, 0]], rtol=1e-5)
+    np.testing.assert_array_equal(same, output)
+
+
 def test_scale_divides_by_the_root_of_a_heads_size():
     # d = 4, one head: sqrt(4) = 2. Score of w_1 with itself 2 ln 3, scaled ln 3; with w_2 0: 3/4 and 1/4. W_v = I.
     weights = [np.eye(4), 2 * LN3 * np.eye(4), np.eye(4)]
