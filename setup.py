@@ -69,6 +69,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["kdcn_tf", "kdcn_tf.*", "pipelines", "pipelines.*"]),
+    package_data={"kdcn_tf.pages": ["page.html.jinja", "page.css"]},
     install_requires=INSTALL,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["kdcn = kdcn_tf.cli.main:main"]},

@@ -13,10 +13,12 @@ from typing import Any
 
 from absl import flags
 
-from kdcn_tf import command, manifest
+from kdcn_tf import command, extras, manifest
 from kdcn_tf.errors import ConfigError, DataError
+from kdcn_tf.pages import html
+from kdcn_tf.pages.content import Page
 from pipelines.describe_data import REPORT_FILE, STATISTICS_FILE, split_arguments, write_parts
-from pipelines.quality import collect, drift, extras, pages, report
+from pipelines.quality import collect, drift, pages
 
 _DRIFT = "drift.json"
 _PRINTED = 10
@@ -33,7 +35,7 @@ def _flags() -> flags.FlagValues:
 def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
     directories, beam_arguments = split_arguments(rest, "A", "B")
     command.required(values, "output")
-    extras.check()
+    extras.check(*extras.PAGES)
     for directory in directories:
         if manifest.kind_of(directory) != manifest.STATISTICS:
             collect.read_dataset(directory)
@@ -75,8 +77,8 @@ def _statistics(directory: str, scratch: str, beam_arguments: Sequence[str]) -> 
 
 
 def _write(output: str, found: dict[str, Any], directories: Sequence[str]) -> None:
-    page = report.render("Drift", f"A: {directories[0]} ({found['a']}), B: {directories[1]} ({found['b']})",
-                         pages.drifted(found))  # fmt: skip
+    where = f"A: {directories[0]} ({found['a']}), B: {directories[1]} ({found['b']})"
+    page = html.render(Page("Drift", where, pages.drifted(found)))
     body = (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode()
     write_parts(output, manifest.DRIFT, {_DRIFT: body, REPORT_FILE: page}, {"a": found["a"], "b": found["b"]}, {})
 

@@ -15,11 +15,13 @@ from typing import Any
 
 from absl import flags
 
-from kdcn_tf import command, files, manifest
+from kdcn_tf import command, extras, files, manifest
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import DataFile, Manifest
+from kdcn_tf.pages import html
+from kdcn_tf.pages.content import Page
 from pipelines import writing
-from pipelines.quality import collect, extras, pages, protos, report
+from pipelines.quality import collect, pages, protos
 
 STATISTICS_FILE, REPORT_FILE = "statistics.json", "report.html"
 _SCHEMA, _STATS = "schema.pbtxt", "stats.tfrecord"
@@ -51,7 +53,7 @@ def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
     made = collect.read_dataset(directory)
     if values.ckg and made.kind != manifest.CTR:
         raise ConfigError(f"--ckg: names the categories of CTR examples; {directory} is a {made.kind} dataset")
-    extras.check()
+    extras.check(*extras.PAGES, protos.LIBRARY)
     manifest.prepare_output(values.output, manifest.STATISTICS, values.overwrite)
     collect.run(
         directory,
@@ -68,7 +70,7 @@ def write(output: str, made: Manifest, found: dict[str, Any]) -> None:
     with manifest.discarded_on_failure(output):
         text_format = extras.load("google.protobuf.text_format")
         title = f"{'Knowledge graph' if made.kind == manifest.CKG else 'CTR examples'} {found['dataset']}"
-        page = report.render(title, f"Ids: {found['id_map']}", pages.statistics(found))
+        page = html.render(Page(title, f"Ids: {found['id_map']}", pages.statistics(found)))
         stats = protos.statistics(found).SerializeToString(deterministic=True)
         parts = {
             STATISTICS_FILE: (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode(),

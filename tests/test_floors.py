@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     # plain Python: errors, options, schema, presets, manifests, what a command looks like
     {f"kdcn_tf.{name}" for name in ("errors", "options", "ckg", "keys", "text", "presets", "files", "jsonl", "config",
                                     "manifest", "command", "dispatch", "costs", "planning", "places", "runs", "spaces",
-                                    "workers", "contestants")} | {"kdcn_tf"},
+                                    "workers", "contestants", "extras", "pages")} | {"kdcn_tf"},
     {"kdcn_tf.records"},  # contracts of records
     {"kdcn_tf.data"},  # tf.data
     {"kdcn_tf.losses", "kdcn_tf.layers"},  # maths

@@ -11,6 +11,10 @@ from kdcn_tf.errors import DataError
 SOURCE, CATEGORY, USER_FREQUENCY, ITEM_FREQUENCY = "source", "category", "user_frequency", "item_frequency"
 """The columns that test rows are sliced by."""
 
+KDCN, DCN, NO_PRETRAINING = "kdcn", "dcn", "kdcn_no_pretraining"
+ABLATION = f"{KDCN}_"
+"""Models whose names begin so are K-DCN without one of its parts."""
+
 POINT_KEYS = ("step", "examples", "auc", "log_loss")
 
 

@@ -4,9 +4,9 @@ import datetime
 from typing import Any
 
 from kdcn_tf import manifest
+from kdcn_tf.pages.content import Section, Table
 from pipelines.quality import cells, drift, plots
 from pipelines.quality.examples_summary import DAY
-from pipelines.quality.report import Section, Table
 
 
 def statistics(found: dict[str, Any]) -> list[Section]:

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from kdcn_tf import manifest, records
+from kdcn_tf import extras, manifest, records
 from kdcn_tf.manifest import Manifest
-from pipelines.quality import cells, extras
+from pipelines.quality import cells
 
+LIBRARY = "tensorflow_metadata.proto.v0.statistics_pb2"
 _PRESENT = 1.0
 
 
 def _modules() -> tuple[Any, Any]:
-    package = "tensorflow_metadata.proto.v0."
-    return extras.load(package + "schema_pb2"), extras.load(package + "statistics_pb2")
+    return extras.load(LIBRARY.replace("statistics", "schema")), extras.load(LIBRARY)
 
 
 def schema(found: dict[str, Any], made: Manifest) -> Any:

@@ -1,0 +1,33 @@
+"""The comparison's key figures: flat names, for tests and dashboards."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdcn_tf.report.runs import ABLATION, DCN, NO_PRETRAINING, percent
+
+
+def of(found: dict[str, Any]) -> dict[str, float | None]:
+    """Name -> number. Gains, gaps and their intervals are in points of AUC."""
+    figures: dict[str, float | None] = {}
+
+    def put(name: str, estimate: Mapping[str, Any] | None) -> None:
+        if estimate is not None:
+            figures[name] = estimate["mean"]
+            figures[f"{name}_low"], figures[f"{name}_high"] = estimate["low"], estimate["high"]
+
+    for gain in found["gains"]:
+        at = "" if gain["fraction"] == 1 else f"_at_{percent(gain['fraction'])}"
+        # no_pretraining in place of kdcn_no_pretraining
+        put(f"{gain['part']}_gain_over_{gain['over'].removeprefix(ABLATION)}{at}", gain)
+    for row in found["ceilings"]:
+        put(f"{row['part']}_ceiling_gap", row["gap"])
+    ratios = {row["to_best_of"]: row for row in found["convergence"]}
+    for other, name in ((DCN, "convergence_ratio"), (NO_PRETRAINING, "convergence_ratio_over_no_pretraining")):
+        if other in ratios:
+            put(name, ratios[other]["ratio"])
+            put(f"{name}_in_examples", ratios[other]["examples_ratio"])
+    for name, key in (("category_average", "gain"), ("small_categories", "small"), ("large_categories", "large")):
+        put(f"{name}_gain_over_dcn", found["categories"][key])
+    for model, row in found["calibration"].items():
+        figures[f"{model}_expected_calibration_error"] = row["expected_error"]["mean"]
+    return figures

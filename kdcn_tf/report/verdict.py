@@ -1,0 +1,127 @@
+"""What a comparison shows, in words that its intervals allow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdcn_tf.report.runs import ABLATION, DCN, KDCN, NO_PRETRAINING, percent
+from kdcn_tf.report.scores import ALL
+
+BETTER, WORSE, UNSURE, ONE_SEED, UNDEFINED = "better", "worse", "no difference shown", "one seed", "undefined"
+BETTER_HERE, WORSE_HERE = "better on these test rows", "worse on these test rows"
+"""Seeds agree, but other test rows from the same source could turn it around."""
+
+
+def of(gain: Mapping[str, Any]) -> str:
+    """The verdict on a gain of `summary`.
+
+    Args:
+        gain: `mean`, `low` and `high` over seeds, `test` with `low` and `high` over drawn test splits (None where
+            they are undefined).
+    """
+    if gain["mean"] is None:
+        return UNDEFINED
+    if gain["low"] is None:
+        return ONE_SEED
+    low, high = gain["test"]["low"], gain["test"]["high"]
+    if gain["low"] > 0:
+        return BETTER if low is None or low > 0 else BETTER_HERE
+    if gain["high"] < 0:
+        return WORSE if high is None or high < 0 else WORSE_HERE
+    return UNSURE
+
+
+def points(value: float | None) -> str:
+    """A gain with its sign, a minus as people write it."""
+    if value is None:
+        return "undefined"
+    text = f"{value:+.2f}"
+    return text.replace("-", "−") if float(text) else "0.00"
+
+
+def _range(gain: Mapping[str, Any]) -> str:
+    return f"{points(gain['low'])} to {points(gain['high'])} over {gain['seeds']} seeds"
+
+
+def sentence(first: str, second: str, gain: Mapping[str, Any]) -> str:
+    """One sentence on a gain; `first` and `second` are titles."""
+    found, size = of(gain), f"{points(gain['mean'])} points of AUC"
+    test = f"{points(gain['test']['low'])} to {points(gain['test']['high'])}"
+    if found == UNDEFINED:
+        return f"{first} and {second} can't be compared: the AUC is undefined, or they share no seed."
+    if found == ONE_SEED:
+        return f"{first} against {second}: {size} with one seed, which can't tell a gain from chance."
+    if found == UNSURE:
+        return f"No difference between {first} and {second} is shown: {size} ({_range(gain)})."
+    side = "better" if found in (BETTER, BETTER_HERE) else "worse"
+    if found in (BETTER_HERE, WORSE_HERE):
+        return (f"{first} ranks these test rows {side} than {second}, {size} ({_range(gain)}), but they are too few "
+                f"to say so of others ({test} over drawn test sets).")  # fmt: skip
+    return f"{first} ranks {side} than {second}: {size} ({_range(gain)})."
+
+
+def headline(first: str, second: str, gains: Sequence[Mapping[str, Any]]) -> str:
+    """What the comparison shows, in one sentence.
+
+    Args:
+        first: title of the model that the report is about.
+        second: title of the one that it is measured by.
+        gains: of each source, with its name as `part`; at least one.
+    """
+    if len(gains) == 1:
+        return sentence(first, second, gains[0])
+    clauses = [_clause(gain) for gain in gains]
+    return f"{first} against {second}: {'; '.join(clauses)}."
+
+
+def _clause(gain: Mapping[str, Any]) -> str:
+    part, found, size = gain["part"], of(gain), points(gain["mean"])
+    told = {
+        BETTER: f"better on {part} ({size} points of AUC)",
+        WORSE: f"worse on {part} ({size} points of AUC)",
+        BETTER_HERE: f"better on the test rows of {part}, too few to say so of others ({size})",
+        WORSE_HERE: f"worse on the test rows of {part}, too few to say so of others ({size})",
+        UNSURE: f"no difference shown on {part} ({size})",
+        ONE_SEED: f"{size} points of AUC on {part} with one seed, which can't tell a gain from chance",
+        UNDEFINED: f"undefined on {part}",
+    }
+    return told[found]
+
+
+def words(found: dict[str, Any]) -> tuple[str, list[str]]:
+    """The headline of a summary, and sentences below it."""
+    """The headline, and sentences below it."""
+    titles, full = found["titles"], [gain for gain in found["gains"] if gain["fraction"] == 1]
+    if not full:
+        return "K-DCN and another model didn't both run, so nothing is compared.", []
+    others = {gain["over"] for gain in full}
+    plain = [model for model in others if not model.startswith(ABLATION)] or sorted(others)
+    strongest = max(plain, key=lambda model: (found["overall"][model]["auc"]["mean"] or 0, model))
+    measured_by = DCN if DCN in others else strongest
+    sources = [part["name"] for part in found["parts"] if part["name"] != ALL] or [ALL]
+    own = [gain for gain in full if gain["over"] == measured_by and gain["part"] in sources]
+    told = [
+        sentence(titles[KDCN], titles[other], gain)
+        for other in dict.fromkeys((strongest, NO_PRETRAINING)) if other in others and other != measured_by
+        for gain in full if gain["over"] == other and gain["part"] == found["parts"][0]["name"]
+    ]  # fmt: skip
+    return headline(titles[KDCN], titles[measured_by], own), told + _findings(found, measured_by)
+
+
+def _findings(found: dict[str, Any], measured_by: str) -> list[str]:
+    titles, told = found["titles"], []
+    first = found["parts"][0]["name"]
+    scarce = [gain for gain in found["gains"] if gain["over"] == measured_by and gain["part"] == first][1:]
+    if scarce:
+        least = scarce[-1]
+        told.append(f"With {percent(least['fraction'])} of the training rows: "
+                    + sentence(titles[KDCN], titles[measured_by], least))  # fmt: skip
+    for row in found["convergence"]:
+        share = f"{row['reached']} of {len(row['seeds'])} seeds"
+        if row["ratio"]["mean"] is not None:
+            share = f"{row['ratio']['mean']:.2f} times the steps"
+        told.append(f"{titles[KDCN]} reached the best validation AUC of {titles[row['to_best_of']]} in {share}.")
+    for row in found["ceilings"]:
+        if row["gap"]["mean"] is not None:
+            told.append(f"On {row['part']} the best possible AUC is {row['best']:.4f}; {titles[KDCN]} is "
+                        f"{row['gap']['mean']:.2f} points below it.")  # fmt: skip
+    return told
