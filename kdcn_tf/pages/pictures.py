@@ -9,6 +9,7 @@ from kdcn_tf import extras
 from kdcn_tf.pages.content import Picture
 
 _LONGEST = 40
+_PIXELS_PER_POINT = 1.4  # at full size: letters of 9 points are as large as those of tables
 
 INK, MUTED, LINE, GROUND = "#010100", "#010101", "#010102", "#010103"
 SERIES = tuple(f"#0102{place:02x}" for place in range(8))
@@ -24,7 +25,7 @@ def label(text: str) -> str:
     return (shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…").replace("$", r"\$")
 
 
-def figure(height: float, columns: int = 1, width: float = 8.6):
+def figure(height: float, columns: int = 1, width: float = 10.4):
     """A figure and its axes in a row, drawn plainly."""
     made = extras.load("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
     made.patch.set_alpha(0)
@@ -48,9 +49,10 @@ def line(place: int) -> dict[str, Any]:
             "marker": marks[place % len(marks)], "markersize": 4.5, "linewidth": 1.7}  # fmt: skip
 
 
-def legend(axes, **options) -> None:
-    """The names of the lines, without a box."""
-    axes.legend(frameon=False, fontsize=9, labelcolor=INK, **options)
+def legend(axes, ncols: int = 5) -> None:
+    """The names of the lines, below everything."""
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=ncols, frameon=False,
+                       fontsize=9, labelcolor=INK)  # fmt: skip
 
 
 def svg(made, alt: str) -> Picture:
@@ -76,7 +78,8 @@ def _tag(text: str) -> str:
     if text.startswith("<svg"):
         box = re.search(r'viewBox="([^"]*)"', text)
         assert box, text
-        return f'<svg viewBox="{box[1]}" aria-hidden="true">'  # its size is the page's matter
+        width = _PIXELS_PER_POINT * float(box[1].split()[2])
+        return f'<svg viewBox="{box[1]}" style="max-width: {width:.0f}px" aria-hidden="true">'
     text = re.sub(r'^<g id="[^"]*"', "<g", text)  # several pictures of a page would share these names
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)

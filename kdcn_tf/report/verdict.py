@@ -38,25 +38,26 @@ def points(value: float | None) -> str:
     return text.replace("-", "−") if float(text) else "0.00"
 
 
-def _range(gain: Mapping[str, Any]) -> str:
-    return f"{points(gain['low'])} to {points(gain['high'])} over {gain['seeds']} seeds"
+def span(gain: Mapping[str, Any]) -> str:
+    """The interval of a gain."""
+    return f"{points(gain['low'])} to {points(gain['high'])}"
 
 
 def sentence(first: str, second: str, gain: Mapping[str, Any]) -> str:
     """One sentence on a gain; `first` and `second` are titles."""
     found, size = of(gain), f"{points(gain['mean'])} points of AUC"
-    test = f"{points(gain['test']['low'])} to {points(gain['test']['high'])}"
+    seeds = f"{span(gain)} over {gain['seeds']} seeds" if gain["low"] is not None else ""
     if found == UNDEFINED:
         return f"{first} and {second} can't be compared: the AUC is undefined, or they share no seed."
     if found == ONE_SEED:
         return f"{first} against {second}: {size} with one seed, which can't tell a gain from chance."
     if found == UNSURE:
-        return f"No difference between {first} and {second} is shown: {size} ({_range(gain)})."
+        return f"No difference between {first} and {second} is shown: {size} ({seeds})."
     side = "better" if found in (BETTER, BETTER_HERE) else "worse"
     if found in (BETTER_HERE, WORSE_HERE):
-        return (f"{first} ranks these test rows {side} than {second}, {size} ({_range(gain)}), but they are too few "
-                f"to say so of others ({test} over drawn test sets).")  # fmt: skip
-    return f"{first} ranks {side} than {second}: {size} ({_range(gain)})."
+        return (f"{first} ranks these test rows {side} than {second}, {size} ({seeds}), but they are too few "
+                f"to say so of others ({span(gain['test'])} over drawn test sets).")  # fmt: skip
+    return f"{first} ranks {side} than {second}: {size} ({seeds})."
 
 
 def headline(first: str, second: str, gains: Sequence[Mapping[str, Any]]) -> str:
@@ -69,22 +70,28 @@ def headline(first: str, second: str, gains: Sequence[Mapping[str, Any]]) -> str
     """
     if len(gains) == 1:
         return sentence(first, second, gains[0])
-    clauses = [_clause(gain) for gain in gains]
-    return f"{first} against {second}: {'; '.join(clauses)}."
+    alike: dict[str, list[str]] = {}
+    for place, gain in enumerate(gains):
+        unit = " points of AUC" if place == 0 and gain["mean"] is not None else ""
+        alike.setdefault(of(gain), []).append(f"{gain['part']} ({points(gain['mean'])}{unit})")
+    clauses = [_ON[found].format(first=first, second=second, parts=_listed(parts)) for found, parts in alike.items()]
+    told = "; ".join(clauses)
+    return f"{told[0].upper()}{told[1:]}."
 
 
-def _clause(gain: Mapping[str, Any]) -> str:
-    part, found, size = gain["part"], of(gain), points(gain["mean"])
-    told = {
-        BETTER: f"better on {part} ({size} points of AUC)",
-        WORSE: f"worse on {part} ({size} points of AUC)",
-        BETTER_HERE: f"better on the test rows of {part}, too few to say so of others ({size})",
-        WORSE_HERE: f"worse on the test rows of {part}, too few to say so of others ({size})",
-        UNSURE: f"no difference shown on {part} ({size})",
-        ONE_SEED: f"{size} points of AUC on {part} with one seed, which can't tell a gain from chance",
-        UNDEFINED: f"undefined on {part}",
-    }
-    return told[found]
+_ON = {
+    BETTER: "{first} ranks better than {second} on {parts}",
+    WORSE: "{first} ranks worse than {second} on {parts}",
+    UNSURE: "no difference between {first} and {second} is shown on {parts}",
+    BETTER_HERE: "{first} ranks better than {second} on the test rows, too few to say so of others, of {parts}",
+    WORSE_HERE: "{first} ranks worse than {second} on the test rows, too few to say so of others, of {parts}",
+    ONE_SEED: "one seed, which can't tell a gain from chance, has {first} against {second} at {parts}",
+    UNDEFINED: "{first} and {second} can't be compared on {parts}",
+}
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def words(found: dict[str, Any]) -> tuple[str, list[str]]:
@@ -99,10 +106,13 @@ def words(found: dict[str, Any]) -> tuple[str, list[str]]:
     measured_by = DCN if DCN in others else strongest
     sources = [part["name"] for part in found["parts"] if part["name"] != ALL] or [ALL]
     own = [gain for gain in full if gain["over"] == measured_by and gain["part"] in sources]
+    everywhere = "" if len(found["parts"]) == 1 else "On all sources: "
     told = [
-        sentence(titles[KDCN], titles[other], gain)
-        for other in dict.fromkeys((strongest, NO_PRETRAINING)) if other in others and other != measured_by
-        for gain in full if gain["over"] == other and gain["part"] == found["parts"][0]["name"]
+        everywhere + sentence(titles[KDCN], titles[other], gain)
+        for other in dict.fromkeys((measured_by if everywhere else "", strongest, NO_PRETRAINING))
+        for gain in full
+        if gain["over"] == other and gain["part"] == found["parts"][0]["name"]
+        and (everywhere or other != measured_by)
     ]  # fmt: skip
     return headline(titles[KDCN], titles[measured_by], own), told + _findings(found, measured_by)
 

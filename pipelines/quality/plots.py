@@ -36,5 +36,5 @@ def columns(groups: Mapping[str, Sequence[tuple[str, float]]], axis: str, logari
     if logarithmic:
         axes.set_yscale("symlog", linthresh=1)  # counts of 0 too
     if len(groups) > 1:
-        pictures.legend(axes, ncols=2)
+        pictures.legend(axes)
     return pictures.svg(figure, f"Lines: {axis} by {', '.join(map(str, groups))}.")
