@@ -179,11 +179,11 @@ def buckets(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], models
 def calibration(found: Mapping[str, Any], titles: Mapping[str, str], models: Sequence[str]) -> Picture:
     """Observed against predicted shares of clicks."""
     figure, (axes,) = pictures.figure(5.2, width=6)
-    top = max(max(row["predicted"], row["observed"]) for model in models for row in found[model]["bins"])
+    top = max(max(row["predicted"], row["clicked"]) for model in models for row in found[model])
     axes.plot([0, top], [0, top], color=pictures.MUTED, linewidth=1, linestyle=(0, (2, 3)))
     for model in models:
-        rows = found[model]["bins"]
-        axes.plot([row["predicted"] for row in rows], [row["observed"] for row in rows],
+        rows = found[model]
+        axes.plot([row["predicted"] for row in rows], [row["clicked"] for row in rows],
                   label=pictures.label(titles[model]), **_look(model))  # fmt: skip
     axes.set_xlabel("mean predicted probability")
     axes.set_ylabel("share clicked")

@@ -28,6 +28,7 @@ def of(found: dict[str, Any]) -> dict[str, float | None]:
             put(f"{name}_in_examples", ratios[other]["examples_ratio"])
     for name, key in (("category_average", "gain"), ("small_categories", "small"), ("large_categories", "large")):
         put(f"{name}_gain_over_dcn", found["categories"][key])
-    for model, row in found["calibration"].items():
-        figures[f"{model}_expected_calibration_error"] = row["expected_error"]["mean"]
+    for model, row in found["overall"].items():
+        if row:
+            put(f"{model}_calibration_error", row["calibration_error"])
     return figures

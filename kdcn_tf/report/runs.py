@@ -8,9 +8,6 @@ import numpy as np
 
 from kdcn_tf.errors import DataError
 
-SOURCE, CATEGORY, USER_FREQUENCY, ITEM_FREQUENCY = "source", "category", "user_frequency", "item_frequency"
-"""The columns that test rows are sliced by."""
-
 KDCN, DCN, NO_PRETRAINING = "kdcn", "dcn", "kdcn_no_pretraining"
 ABLATION = f"{KDCN}_"
 """Models whose names begin so are K-DCN without one of its parts."""
@@ -84,7 +81,7 @@ class Judged:
     Attributes:
         labels: [n], 0 or 1.
         sessions: [n], session of each row; rows of one session are drawn together.
-        slices: column -> name of each row's slice [n]; a column that isn't there gives no table.
+        slices: way to slice, of `training.slices` -> name of each row's slice [n]; one that isn't there gives no table.
 
     Raises:
         DataError: no rows, lengths that differ, or labels other than 0 and 1.

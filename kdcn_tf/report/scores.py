@@ -9,9 +9,10 @@ import numpy as np
 
 from kdcn_tf.errors import DataError
 from kdcn_tf.report import statistics
-from kdcn_tf.report.runs import SOURCE, Judged, Run
+from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.report.statistics import Estimate, Redrawn
 from kdcn_tf.training import metrics
+from kdcn_tf.training.slices import SOURCE
 
 POINTS = 100  # gains are told in points of AUC
 ALL = "all"

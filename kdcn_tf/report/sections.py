@@ -5,9 +5,10 @@ from typing import Any
 
 from kdcn_tf.pages.content import Number, Section, Table
 from kdcn_tf.report import charts, paper, tables
-from kdcn_tf.report.calibration import BINS
 from kdcn_tf.report.notes import statistical, written
-from kdcn_tf.report.runs import ABLATION, DCN, ITEM_FREQUENCY, KDCN, USER_FREQUENCY, percent
+from kdcn_tf.report.runs import ABLATION, DCN, KDCN, percent
+from kdcn_tf.training import metrics
+from kdcn_tf.training.slices import ITEM_FREQUENCY, USER_FREQUENCY
 
 Report = Mapping[str, Any]
 
@@ -197,21 +198,24 @@ def _cold(report: Report) -> Section | None:
 
 def _calibration(report: Report) -> Section:
     titles, found = report["titles"], report["calibration"]
-    errors = tables.means([found[model]["expected_error"] for model in titles], "min")
+    errors = tables.means([report["overall"][model].get("calibration_error") for model in titles], "min")
     ratios = tables.means([report["overall"][model].get("calibration") for model in titles], "one")
     rows = [(titles[model], error, ratio) for model, error, ratio in zip(titles, errors, ratios, strict=True)]
-    table = Table(("model", "expected calibration error", "predicted / observed clicks"), rows)
-    shown = charts.drawn([model for model in titles if found[model]["bins"]], 5)
-    text = "Whether a predicted probability of 20% means that 20% click. The error is their mean distance in ten bins."
+    table = Table(("model", "calibration error", "predicted / observed clicks"), rows)
+    shown = charts.drawn([model for model in titles if found[model]], 5)
+    text = (
+        "Whether a predicted probability of 20% means that 20% click. The error is the mean distance of the two in ten "
+        "bins (expected calibration error)."
+    )
     bins = Table(("bin", *(titles[model] for model in shown)), [
-        (Number(str(place + 1)), *(_bin(found[model]["bins"], place) for model in shown)) for place in range(BINS)
+        (Number(str(place + 1)), *(_bin(found[model], place) for model in shown)) for place in range(metrics.BINS)
     ], caption="Predicted probability by bin, and below it the share that was clicked")  # fmt: skip
     return Section("Calibration", text, [table, bins], [charts.calibration(found, titles, shown)])
 
 
 def _bin(bins: Sequence[Mapping[str, Any]], place: int) -> Number | str:
     """Equal predictions share a bin, so that there may be less than ten."""
-    return Number(f"{bins[place]['predicted']:.4f}", f"{bins[place]['observed']:.4f}") if place < len(bins) else ""
+    return Number(f"{bins[place]['predicted']:.4f}", f"{bins[place]['clicked']:.4f}") if place < len(bins) else ""
 
 
 def _speed(report: Report) -> Section:

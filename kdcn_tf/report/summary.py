@@ -1,7 +1,6 @@
 """The content of report.json: every number of a comparison, None where it is undefined."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,15 +9,11 @@ import numpy as np
 
 from kdcn_tf.errors import DataError
 from kdcn_tf.report import curves, figures, paper, statistics, verdict
-from kdcn_tf.report.calibration import calibration
 from kdcn_tf.report.runs import (
     ABLATION,
-    CATEGORY,
     DCN,
-    ITEM_FREQUENCY,
     KDCN,
     NO_PRETRAINING,
-    USER_FREQUENCY,
     Judged,
     Run,
     check,
@@ -26,6 +21,7 @@ from kdcn_tf.report.runs import (
 )
 from kdcn_tf.report.scores import ALL, POINTS, Scores, Slice, average
 from kdcn_tf.training import metrics
+from kdcn_tf.training.slices import CATEGORY, ITEM_FREQUENCY, USER_FREQUENCY, ordered
 
 
 def summarise(
@@ -77,7 +73,7 @@ def summarise(
         "scarcity": _scarcity(scores),
         "convergence": [made for other in (DCN, NO_PRETRAINING) if (made := curves.convergence(scores, KDCN, other))],
         "curves": {model: curves.curve(scores.runs(model)) for model in scores.models},
-        "calibration": {model: calibration(judged.labels, scores.runs(model)) for model in scores.models},
+        "calibration": {model: _calibration(judged.labels, scores.runs(model)) for model in scores.models},
         "cost": {model: _cost(scores.runs(model)) for model in scores.models},
         "ablations": [model for model in scores.models if model.startswith(ABLATION)],
         "paper": {"average": paper.AVERAGE},
@@ -143,13 +139,8 @@ def _own_gain(scores: Scores, part: Slice) -> dict[str, Any] | None:
 
 def _sliced(scores: Scores, column: str, dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
     train = dataset.get("train", {}).get(column, {})
-    return [_row(scores, part, train) for part in sorted(scores.slices(column), key=_by_number)]
-
-
-def _by_number(part: Slice) -> tuple[float, str]:
-    """Buckets such as 0, 1-2, 10+ in their order, other names behind them."""
-    number = re.match(r"\d+", part.name)
-    return (int(number[0]) if number else math.inf), part.name
+    parts = {part.name: part for part in scores.slices(column)}
+    return [_row(scores, parts[name], train) for name in ordered(column, parts)]
 
 
 def _categories(scores: Scores, dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,6 +190,12 @@ def _cost(runs: Sequence[Run]) -> dict[str, Any]:
         "parameters": parameters, "train": sorted({run.rows for run in runs}),
         "valid_auc": asdict(statistics.mean_over_seeds([run.valid_auc for run in runs])),
     }  # fmt: skip
+
+
+def _calibration(labels: np.ndarray, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Bins of the predictions of all seeds; the error in `overall` is a mean over seeds, in which two can't cancel."""
+    together = np.concatenate([run.logits for run in runs]) if runs else np.empty(0)
+    return [asdict(one) for one in metrics.calibration_bins(np.tile(labels, len(runs)), together)]
 
 
 def _notes(scores: Scores) -> list[str]:

@@ -132,7 +132,7 @@ def test_the_same_picture_is_the_same_text(report):
 def test_what_is_undefined_is_said(tmp_path):
     # One class, one seed, one source, no category, no curve: hardly a number, and still a page.
     judged = Judged(
-        np.zeros(4), np.arange(4), {"source": np.array(["$x_1$ <i>"] * 4), "user_frequency": np.array(list("0011"))}
+        np.zeros(4), np.arange(4), {"source": np.array(["$x_1$ <i>"] * 4), "user_frequency": np.repeat(["0", "10+"], 2)}
     )
     runs = [Run(model, fraction, 0, np.zeros(4)) for model in ("kdcn", "dcn") for fraction in (0.1, 1.0)]
     page, text = written(tmp_path, summary(runs, judged, dataset={}, settings={}, reference={"$x_1$ <i>": 0.9}))

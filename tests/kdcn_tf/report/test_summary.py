@@ -8,7 +8,7 @@ import pytest
 from support import comparison
 
 from kdcn_tf.errors import DataError
-from kdcn_tf.report import calibration, verdict
+from kdcn_tf.report import verdict
 from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.report.summary import summarise
 
@@ -152,26 +152,19 @@ def test_convergence_that_never_comes_is_said():
     assert "K-DCN reached the best validation AUC of DCN in 1 of 2 seeds." in found["findings"]
 
 
-def test_calibration(found):
-    # Predicted 0.25 twice, of which one is clicked, and 0.75 twice, both clicked: (|0.5 - 1| + |1.5 - 2|) / 4.
-    labels, logits = np.array([0, 1, 1, 1]), np.array([-LN3, LN3, -LN3, LN3])
-    made = calibration.calibration(labels, [Run("lr", 1.0, 0, logits)])
-    assert made["expected_error"]["mean"] == pytest.approx(0.25)
-    assert [tuple(row.values()) for row in made["bins"]] == [pytest.approx((0.25, 0.5, 2)), pytest.approx((0.75, 1, 2))]
-    # Two seeds that err by 0.25 each, in opposite directions, don't cancel.
-    both = [Run("lr", 1.0, seed, np.full(2, sign * LN3)) for seed, sign in ((0, 1), (1, -1))]
-    assert calibration.calibration(np.array([0, 1]), both)["expected_error"]["mean"] == pytest.approx(0.25)
-    assert found["figures"]["dcn_expected_calibration_error"] is not None
+def test_calibration():
+    # 0.25 is predicted twice, of which one is clicked, and 0.75 twice, both clicked: (|0.5 - 1| + |1.5 - 2|) / 4.
+    judged, logits = Judged(np.array([0, 1, 1, 1]), np.arange(4)), np.array([-LN3, LN3, -LN3, LN3])
+    found = summary([Run("lr", 1.0, 0, logits)], judged)
+    assert found["figures"]["lr_calibration_error"] == pytest.approx(0.25)
+    assert [(row["predicted"], row["clicked"], row["impressions"]) for row in found["calibration"]["lr"]] == [
+        pytest.approx((0.25, 0.5, 2)), pytest.approx((0.75, 1, 2))]  # fmt: skip
 
 
-def test_bins_have_equal_mass_in_any_order():
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=1000), rng.integers(0, 2, 1000)
-    sums = calibration.bins(labels, logits)
-    assert set(sums[:, 0]) == {100}
-    order = rng.permutation(1000)
-    np.testing.assert_allclose(calibration.bins(labels[order], np.round(logits[order])),
-                               calibration.bins(labels, np.round(logits)))  # fmt: skip
+def test_calibration_errors_of_two_seeds_do_not_cancel():
+    runs = [Run("lr", 1.0, seed, np.full(2, sign * LN3)) for seed, sign in ((0, 1), (1, -1))]
+    found = summary(runs, Judged(np.array([0, 1]), np.arange(2)))
+    assert found["figures"]["lr_calibration_error"] == pytest.approx(0.25)
 
 
 def test_cost(found):
