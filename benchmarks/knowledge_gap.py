@@ -10,6 +10,7 @@ gap; what is missing from the last row to K-DCN's AUC is the network's.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -17,6 +18,9 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
+
+# The folder of this file, first on the path, has a module named pipelines.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kdcn_tf import ckg, command, config, keys, manifest
 from kdcn_tf.data.entities import ENTITIES, read_keys, read_rows
