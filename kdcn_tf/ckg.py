@@ -118,6 +118,11 @@ class IdMap:
         """
         return (self.range_of(entity_type), *self.grown.get(entity_type, ()))
 
+    def type_starts(self) -> list[tuple[int, int]]:
+        """(first id, number of the type, in the order of `ranges`) of every range that isn't empty, by id."""
+        rows = [(first, n) for n, name in enumerate(self.ranges) for first, last in self.spans(name) if first < last]
+        return sorted(rows)
+
     def size(self, entity_type: str) -> int:
         """Number of entities of a type.
 

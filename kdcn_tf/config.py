@@ -121,6 +121,10 @@ class EncoderConfig(Section):
     activation: str = option(
         "identity", "activation of a GCN layer (paper: sigmoid)", one_of("sigmoid", "tanh", "relu", "identity")
     )
+    aggregation: str = option(
+        "degree", "neighbours of a GCN layer: 'degree': equation 1's sum (paper); 'by_type': a mean and a matrix per "
+        "entity type of the neighbours", one_of("degree", "by_type"),
+    )  # fmt: skip
     residual: bool = option(True, "add a layer's input to its output; not in the paper")
     norm: int = option(2, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
     squared: bool = option(False, "square the distance, for norm 2; not in the paper")

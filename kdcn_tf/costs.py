@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kdcn_tf.ckg import ENTITY_TYPES
 from kdcn_tf.config import Config
 
 MAX_ENTITIES = 2**31 - 2
@@ -178,6 +179,12 @@ def _kept_neighbors(graph: Graph, limit: int) -> float:
     return kept
 
 
+def kernel_numbers(config: Config) -> int:
+    """Numbers of all matrices of the GCN; with `encoder.aggregation=by_type` for the schema's own entity types."""
+    encoder = config.encoder
+    return encoder.layers * encoder.dim**2 * (len(ENTITY_TYPES) if encoder.aggregation == "by_type" else 1)
+
+
 def multiplications(config: Config, step: Step) -> float:
     """Of a step, forwards and (twice as many) backwards: aggregation, kernels, scores."""
     encoder, pretrain = config.encoder, config.pretrain
@@ -190,7 +197,7 @@ def traffic(config: Config, step: Step, form: Format, measured: Measured, server
     encoder = config.encoder
     list_bytes = form.neighbor_pulled * (config.ckg.stored_neighbors if form.whole_lists else encoder.neighbors)
     rows = step.table_rows * encoder.dim * WIRE[config.pretrain.wire]
-    tables = rows + encoder.layers * encoder.dim**2 * form.kernel_sent
+    tables = rows + kernel_numbers(config) * form.kernel_sent
     pulled = step.neighbor_rows * list_bytes + step.degree_rows * form.degree_pulled
     # Degrees and rows are asked for by the same ids, which travel once.
     pushed = (step.neighbor_rows + step.table_rows) * form.id_sent

@@ -23,7 +23,11 @@ def _flags() -> flags.FlagValues:
     flags.DEFINE_string("model", None, "trained model, from train-ckg", flag_values=values)
     flags.DEFINE_string("ckg", None, "the CKG dataset it was trained on", flag_values=values)
     flags.DEFINE_list("types", None, "entity types to export; all by default", flag_values=values)
-    flags.DEFINE_enum("vectors", "gcn", ["gcn", "table"], "the GCN's output or the raw table E", flag_values=values)
+    flags.DEFINE_enum(
+        "vectors", "gcn", ["gcn", "table", "surrounded"],
+        "the GCN's output, the raw table E, or the GCN's output with the means of an entity's neighbours beside it, "
+        "twice as long", flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_list("format", ["npy"], "formats to write, by commas; npy is always written", flag_values=values)
     command.output_flags(values, "the embeddings")
     return values
@@ -68,7 +72,8 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, want
     run = Pretraining(cluster.InlineScheduler(), config, ckg, ckg_directory)
     load_weights(run.model, directory)
     run.load_graph()
-    encode = run.encoded if vectors == "gcn" else run.table_rows
+    encode = {"gcn": run.encoded, "table": run.table_rows, "surrounded": run.surrounded}[vectors]
+    dim = config.encoder.dim * (2 if vectors == "surrounded" else 1)
     exported = []
     for entity_type in types:
         entries = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
@@ -93,7 +98,7 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, want
             id_map=ckg.id_map,
             config=trained.config,
             inputs={manifest.CKG_MODEL: trained.fingerprint()},
-            info={"dim": config.encoder.dim, "vectors": vectors},
+            info={"dim": dim, "vectors": vectors},
         ),
     )
 

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kdcn_tf.data.adjacency import Graph, padding_mask
-from kdcn_tf.layers.gcn import GraphConvolution, aggregate, sampled_weights
+from kdcn_tf.layers.gcn import (
+    GraphConvolution,
+    TypedGraphConvolution,
+    aggregate,
+    aggregate_groups,
+    group_by_type,
+    sampled_weights,
+    types_of,
+)
 from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
@@ -27,6 +35,8 @@ class CkgEncoder(tf.keras.Model):
         layers: GCN layers L; 0 is plain TransE.
         activation: of each GCN layer.
         residual: whether a GCN layer adds its input.
+        type_starts: (first id, number of the type) of every id range, by id, to aggregate the neighbours of each type
+            apart (`TypedGraphConvolution`); None for equation 1's sum.
         norm: p of the distance.
         squared: whether the distance is squared.
         reciprocal: whether heads are asked for by relation vectors of their own (Lacroix et al., 2018).
@@ -52,6 +62,7 @@ class CkgEncoder(tf.keras.Model):
         activation: str,
         residual: bool,
         norm: int,
+        type_starts: Sequence[tuple[int, int]] | None = None,
         squared: bool = False,
         reciprocal: bool = False,
         relation_scale: bool = False,
@@ -72,9 +83,10 @@ class CkgEncoder(tf.keras.Model):
         self._args = {
             "layers": layers, "activation": activation, "residual": residual, "norm": norm, "squared": squared,
             "reciprocal": reciprocal, "relation_scale": relation_scale, "dropout": dropout, "wire": wire,
-            "max_norm": max_norm, "l1": l1, "l2": l2, "scale": scale, "seed": seed,
+            "max_norm": max_norm, "l1": l1, "l2": l2, "scale": scale, "seed": seed, "type_starts": type_starts,
         }  # fmt: skip
-        self.graph_layers = [GraphConvolution(activation, residual, name=f"gcn_{index}") for index in range(layers)]
+        self._type_starts = [list(start) for start in type_starts or ()]
+        self.graph_layers = [self._graph_layer(activation, residual, f"gcn_{index}") for index in range(layers)]
         relations = num_relations * (2 if reciprocal else 1)
         self.entity_table = self.add_weight("entities", [num_ids, dim], initializer=_uniform(scale, seed))
         self.relation_table = self.add_weight("relations", [relations, dim], initializer=_uniform(scale, seed + 1))
@@ -88,6 +100,12 @@ class CkgEncoder(tf.keras.Model):
             layer.build([(None, dim), (None, dim)])
         self.built = True
 
+    def _graph_layer(self, activation: str, residual: bool, name: str) -> tf.keras.layers.Layer:
+        if not self._type_starts:
+            return GraphConvolution(activation, residual, name=name)
+        types = 1 + max(number for _, number in self._type_starts)
+        return TypedGraphConvolution(types, activation, residual, name=name)
+
     def encode(self, ids: tf.Tensor, graph: Graph) -> tf.Tensor:
         """X^{(L+1)}, the GCN's output, for distinct ids.
 
@@ -98,7 +116,7 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [n, d].
         """
-        hops: list[tuple[tf.Tensor, tf.Tensor]] = []
+        hops: list[tuple[tf.Tensor, ...]] = []
         frontier = ids
         for _ in self.graph_layers:
             frontier, *hop = _widen(frontier, graph)
@@ -106,8 +124,13 @@ class CkgEncoder(tf.keras.Model):
         x = gather_rows(self.entity_table, frontier, self._wire)
         if self._max_norm is not None:
             x = tf.clip_by_norm(x, self._max_norm, axes=[1])
-        for layer, (around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
-            x = layer((x[: tf.shape(around)[0]], aggregate(x, around, weights)))
+        for layer, (neighbors, around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
+            own = x[: tf.shape(around)[0]]
+            if self._type_starts:
+                groups = group_by_type(types_of(neighbors, self._type_starts), padding_mask(neighbors), layer.types)
+                x = layer((own, aggregate_groups(x, around, groups), groups.node, groups.sizes))
+            else:
+                x = layer((own, aggregate(x, around, weights)))
         return x
 
     def call(self, inputs: dict[str, tf.Tensor], graph: Graph, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -198,11 +221,11 @@ def _uniform(scale: float, seed: int) -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomUniform(-scale, scale, seed)
 
 
-def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """One hop outwards: the n distinct ids of the frontier, then those of its neighbours that are new.
 
     Returns:
-        ids [m], the frontier first; positions in them of the frontier's neighbours [n, k]; weights [n, k].
+        ids [m], the frontier first; the frontier's neighbours [n, k]; their positions in ids; weights [n, k].
     """
     neighbors = graph.neighbors(frontier)
     wider, index = tf.unique(tf.concat([frontier, tf.reshape(neighbors, [-1])], axis=0))
@@ -210,4 +233,4 @@ def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.
     around = tf.reshape(index[size:], tf.shape(neighbors))
     degrees = graph.degrees(wider)
     weights = sampled_weights(degrees[:size], tf.gather(degrees, around), padding_mask(neighbors))
-    return wider, around, weights
+    return wider, neighbors, around, weights

@@ -1,7 +1,7 @@
 """Pretraining of GCN-TransE on a CKG dataset."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from kdcn_tf.training import finite, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.link_prediction import LinkPrediction
 from kdcn_tf.training.optimizers import OPTIMIZERS, Rate, linear_decay
+from kdcn_tf.training.surroundings import turns, with_surroundings
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class Pretraining:
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._load_file = tf.function(self._adjacency.load_file, input_signature=[_PATH])
         self._encode_range = tf.function(self._encode_ids, input_signature=[_ID, _ID])
+        self._surround_range = tf.function(self._surround_ids, input_signature=[_ID, _ID])
+        self._turns = tf.constant(turns(self.id_map, config.encoder.dim))
         self._link_prediction = LinkPrediction(self)
 
     def _build_model(self) -> CkgEncoder:
@@ -81,6 +84,7 @@ class Pretraining:
         return CkgEncoder(
             num_ids=self.id_map.num_ids, num_relations=len(self.id_map.relations), dim=encoder.dim,
             layers=encoder.layers, activation=encoder.activation, residual=encoder.residual,
+            type_starts=self.id_map.type_starts() if encoder.aggregation == "by_type" else None,
             norm=encoder.norm, squared=encoder.squared, reciprocal=encoder.reciprocal,
             relation_scale=encoder.relation_scale, dropout=encoder.dropout,
             max_norm=encoder.max_norm, l1=encoder.l1, l2=encoder.l2, scale=encoder.init_scale,
@@ -193,16 +197,26 @@ class Pretraining:
     def _encode_ids(self, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
         return self.encode(tf.range(first, last))
 
+    def _surround_ids(self, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        ids = tf.range(first, last)
+        return with_surroundings(ids, self.encode, self._graph, self.id_map.type_starts(), self._turns)
+
     def encoded(self, first: int, last: int) -> Iterator[np.ndarray]:
         """GCN output of the ids [first, last), in order, at most `ENCODE_ROWS` rows at a time.
 
         Yields:
             float32 [rows, d].
         """
+        return self._ranges(self._encode_range, first, last)
+
+    def surrounded(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """Like `encoded`, with what surrounds each entity (`surroundings.with_surroundings`): float32 [rows, 2 d]."""
+        return self._ranges(self._surround_range, first, last)
+
+    def _ranges(self, encode: Callable, first: int, last: int) -> Iterator[np.ndarray]:
         for start in range(first, last, ENCODE_ROWS):
-            yield self.scheduler.schedule(
-                self._encode_range, np.int64(start), np.int64(min(start + ENCODE_ROWS, last))
-            ).fetch()
+            end = min(start + ENCODE_ROWS, last)
+            yield self.scheduler.schedule(encode, np.int64(start), np.int64(end)).fetch()
 
     def table_rows(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Rows of the entity table E itself, before the GCN; like `encoded`."""

@@ -46,6 +46,7 @@ def test_id_map_that_grew():
     assert ids.spans("item") == ((3, 5), (5, 7), (9, 10))
     assert (ids.spans("seller"), ids.range_of("item")) == (((7, 9),), (3, 5))
     assert (ids.size("item"), ids.size("keyword"), ids.num_ids) == (5, 2, 10)
+    assert ids.type_starts() == [(1, 1), (3, 0), (5, 0), (7, 2), (9, 0)]
     written = ids.to_json()
     assert written["grown"] == {"item": [[5, 7], [9, 10]]}
     assert ckg.IdMap.from_json(written).to_json() == written

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import kdcn_tf.layers
+from kdcn_tf.layers import gcn
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.cross import MatrixCross, VectorCross, make_cross
 from kdcn_tf.layers.deep import Deep, DeepCross
@@ -130,8 +131,10 @@ def test_no_public_layer_or_formula_is_missing():
         module = importlib.import_module(f"kdcn_tf.layers.{entry.name}")
         members = inspect.getmembers(module, lambda x: inspect.isclass(x) or inspect.isfunction(x))
         found |= {x for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")}
-    # What takes a whole table or a chunk's candidates has no rows of its own; it is tested by itself.
-    assert found == {case.of for case in CASES} | {make_cross, gather_rows, tiled_distance}
+    # What takes a whole table, a chunk's candidates or a graph has no rows of its own; it is tested by itself.
+    graphs = {gcn.types_of, gcn.TypeGroups, gcn.group_by_type, gcn.aggregate_groups, gcn.aggregate}
+    others = {gcn.TypedGraphConvolution, make_cross, gather_rows, tiled_distance}
+    assert found == {case.of for case in CASES} | graphs | others
 
 
 @every_layer

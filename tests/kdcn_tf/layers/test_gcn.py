@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.layers.gcn import GraphConvolution, aggregate, sampled_weights
+from kdcn_tf.layers.gcn import (
+    GraphConvolution,
+    TypedGraphConvolution,
+    aggregate,
+    aggregate_groups,
+    group_by_type,
+    sampled_weights,
+)
 
 
 def test_equation_1_on_a_path_of_three_nodes():
@@ -64,3 +71,32 @@ def test_sampled_weights_are_unbiased():
 def test_isolated_node_gets_zero_weights():
     weights = sampled_weights(tf.constant([0.0]), tf.constant([[0.0, 0.0]]), tf.zeros([1, 2]))
     np.testing.assert_array_equal(weights, [[0.0, 0.0]])
+
+
+def test_neighbours_of_each_type_have_a_mean_and_a_matrix_of_their_own():
+    # Rows of x: the nodes a and b, then u, v of type 0 and w of type 1. a has u, v, w; b has w, and padding.
+    # a: W_0 doubles the mean of u and v, [2, 3], W_1 swaps w = [10, 20]: [4, 6] + [20, 10] = [24, 16]; b: [20, 10].
+    x = tf.constant([[100.0, 200.0], [300.0, 400.0], [1.0, 2.0], [3.0, 4.0], [10.0, 20.0]])
+    neighbors = tf.constant([[2, 4, 3], [4, 0, 0]], tf.int64)
+    types, mask = tf.constant([[0, 1, 0], [1, 0, 0]], tf.int64), tf.constant([[1.0, 1, 1], [1, 0, 0]])
+    layer = TypedGraphConvolution(3, "identity", residual=False)
+    layer.build([(None, 2), (None, 2), (None,), (4,)])
+    layer.set_weights([np.array([2 * np.eye(2), [[0, 1], [1, 0]], np.full((2, 2), 9)])])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        groups = group_by_type(types, mask, 3)
+        got = layer((x[:2], aggregate_groups(x, neighbors, groups), groups.node, groups.sizes))
+    np.testing.assert_allclose(got, [[24, 16], [20, 10]])
+    assert groups.sizes.numpy().tolist() == [1, 2, 0, 1]  # type 0 of a; type 1 of a and b; none of type 2; b's padding
+    # Of a sum of the outputs: half of W_0 for u and v, W_1 from a and from b for w; padding gives x_0 nothing.
+    np.testing.assert_allclose(tape.gradient(got, x), [[0, 0], [0, 0], [1, 1], [1, 1], [2, 2]])
+
+
+def test_isolated_nodes_and_no_nodes_have_no_groups():
+    layer = TypedGraphConvolution(2)
+    layer.build([(None, 2), (None, 2), (None,), (3,)])
+    for count in (0, 2):
+        x, pads = tf.ones([count, 2]), tf.zeros([count, 3], tf.int64)
+        groups = group_by_type(pads, tf.zeros([count, 3]), 2)
+        got = layer((x, aggregate_groups(tf.ones([1, 2]), pads, groups), groups.node, groups.sizes))
+        np.testing.assert_allclose(got, x)

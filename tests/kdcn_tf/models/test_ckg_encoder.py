@@ -44,6 +44,18 @@ def test_two_layers_reach_two_hops():
     np.testing.assert_allclose(got, [[0, 2], [2.5, 0]], atol=1e-4)
 
 
+def test_neighbours_of_each_type_apart():
+    # Node 2 has neighbours 1 and 3, of types 0 and 1; W_0 = I, W_1 = 10 I: [1, 0] + 10 [4, 0] = [41, 0]; itself, with
+    # the residual: [41, 2]. Node 1 has node 2, of type 0: [1, 2].
+    model = CkgEncoder(num_ids=4, num_relations=2, dim=2, layers=1, activation="identity", residual=True, norm=2,
+                       type_starts=[(1, 0), (3, 1)])  # fmt: skip
+    model.entity_table.assign([[9, 9], [1, 0], [0, 2], [4, 0]])
+    model.graph_layers[0].kernel.assign([np.eye(2), 10 * np.eye(2)])
+    np.testing.assert_allclose(model.encode(tf.constant([2, 1], tf.int64), Path()), [[41, 2], [1, 2]])
+    again = CkgEncoder.from_config(model.get_config())
+    assert again.graph_layers[0].kernel.shape == (2, 2, 2)
+
+
 def test_distances_of_both_corrupted_sides():
     # TransE alone. Chunk 0 corrupts tails: (1, 1, 2): [1, 0] + [1, 1] - [0, 2] = [2, -1], distance sqrt 5;
     # negative tail 3: [2, 1] - [4, 0] = [-2, 1], sqrt 5. Chunk 1 corrupts heads: (3, 0, 1): [3, 0], 3;
