@@ -22,10 +22,11 @@ MANIFEST = "manifest.json"
 CONFIG_FILE = "config.yaml"
 FORMAT = 1
 
-RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTICS, DRIFT, EXPLANATION = (
+RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTICS, DRIFT = (
     "raw", "ckg", "ctr", "embeddings", "ckg-model", "kdcn-model", "evaluation", "serving", "statistics", "drift",
-    "explanation",
 )  # fmt: skip
+EXPLANATION = "explanation"
+COMPARISON = "comparison"
 """Kinds of dataset directory."""
 
 

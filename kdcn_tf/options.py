@@ -10,7 +10,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -244,8 +244,12 @@ def _load_yaml(text: str) -> Any:
         raise YamlError("nested too deeply", None) from None
 
 
-def read_overrides(path: str) -> dict[str, Any]:
-    """Reads a YAML or JSON file of sections into `section.field` -> value."""
+def read_mapping(path: str, what: str) -> dict[str, Any]:
+    """Reads a YAML or JSON file that is a mapping of `what`, as the error says where it isn't.
+
+    Raises:
+        ConfigError: it can't be read or is something else; naming file and, where it is known, line.
+    """
     try:
         data = _load_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -255,11 +259,38 @@ def read_overrides(path: str) -> dict[str, Any]:
     except YamlError as error:
         raise ConfigError(f"{path}{f':{error.line}' if error.line else ''}: not valid YAML: {error}") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping of sections to mappings of fields")
+        raise ConfigError(f"{path}: expected a mapping of {what}")
+    return data
+
+
+def read_overrides(path: str) -> dict[str, Any]:
+    """Reads a YAML or JSON file of sections into `section.field` -> value."""
+    data = read_mapping(path, "sections to mappings of fields")
     for name, body in data.items():
         if not isinstance(body, dict):
             raise ConfigError(f"{path}: {name}: expected a mapping of fields, got {_shown(body)}")
     return {f"{name}.{key}": value for name, body in data.items() for key, value in body.items()}
+
+
+def value_of(config: Any, key: str) -> Any:
+    """Value of `section.field`, as it is kept: lists are tuples."""
+    section, _, field = key.partition(".")
+    return getattr(getattr(config, section), field)
+
+
+def differences(config: T, base: T) -> dict[str, Any]:
+    """`section.field` -> value of `config`, of those in which it differs from `base`."""
+    keys = (f"{section.name}.{field.name}" for section, field in _fields(config))
+    return {key: value_of(config, key) for key in keys if value_of(config, key) != value_of(base, key)}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`section.field` -> value as sections of fields, the shape of a configuration file; tuples become lists."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, field = key.partition(".")
+        sections.setdefault(section, {})[field] = list(value) if isinstance(value, tuple) else value
+    return sections
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -280,13 +311,17 @@ def fingerprint(value: Any) -> str:
 def describe(config: Any) -> str:
     """One line per option with its value and help, for `--help`."""
     lines = []
-    for section in dataclasses.fields(config):
-        body = getattr(config, section.name)
-        for field in dataclasses.fields(body):
-            value = getattr(body, field.name)
-            name = f"{section.name}.{field.name}"
-            lines.append(f"  {name}={value!r}\n      {field.metadata['help']}")
+    for section, field in _fields(config):
+        name = f"{section.name}.{field.name}"
+        lines.append(f"  {name}={value_of(config, name)!r}\n      {field.metadata['help']}")
     return "\n".join(lines)
+
+
+def _fields(config: Any) -> Iterator[tuple[dataclasses.Field, dataclasses.Field]]:
+    """(section, field) of every option."""
+    for section in dataclasses.fields(config):
+        for field in dataclasses.fields(getattr(config, section.name)):
+            yield section, field
 
 
 def readable(figures: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ COMMANDS: dispatch.Table = {
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),
     "evaluate": ("kdcn_tf.cli.evaluate", "compare models and baselines on held-out impressions"),
     "explain": ("kdcn_tf.cli.explain", "show why a model scored an impression as it did"),
+    "compare": ("kdcn_tf.cli.compare", "train K-DCN and its baselines over several seeds, and write a report"),
     "export-model": ("kdcn_tf.cli.export_model", "write the versioned SavedModel for TF Serving"),
     "rank": ("kdcn_tf.cli.rank", "rank candidate items for a user and a query"),
 }

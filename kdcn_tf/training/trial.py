@@ -85,6 +85,7 @@ class Outcome:
         examples: trained on, passes counted.
         parameters: trained numbers; None where the model has no fixed number.
         rows: distinct training rows.
+        valid_auc: on the validation split; None where only one class occurs.
     """
 
     logits: dict[str, np.ndarray]
@@ -93,6 +94,7 @@ class Outcome:
     examples: int
     parameters: int | None
     rows: int
+    valid_auc: float | None
 
 
 def run(
@@ -184,6 +186,7 @@ class _NetworkTrial:
             examples=examples,
             parameters=sum(int(np.prod(v.shape)) for v in self._run.model.trainable_variables),
             rows=len(self._chosen),
+            valid_auc=curve[best].auc,
         )
 
     def _stretches(self) -> Iterator[tuple[int, np.ndarray]]:

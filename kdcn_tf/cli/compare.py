@@ -1,0 +1,181 @@
+"""Trains K-DCN, its ablations and its baselines on one CTR dataset, seed by seed, and writes a report.
+
+  kdcn compare --ctr=CTR --embeddings=DIR --ckg=CKG --output=DIR
+
+Every model is trained by its own settings: the configuration (--preset, --config, --set), then what makes the model
+(kdcn_tf/contestants.py), then --tuned MODEL=FILE, a file that `kdcn tune` wrote. The best look at the validation
+split decides which weights are judged; the test split is read once per run, for the report. --fractions train on a
+part of the training sessions, the same part for all models of a seed, to show what scarcity does.
+
+Writes report.html, report.md and report.json. The same command with the same --output goes on where an interrupted
+one stopped.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from kdcn_tf import command, contestants, files, manifest, options
+from kdcn_tf.cli import ctr_inputs
+from kdcn_tf.config import Config
+from kdcn_tf.errors import ConfigError
+from kdcn_tf.runs import open_run
+
+NAME = "compare"
+SCARCE = ("kdcn", "kdcn_no_pretraining", "dcn", "gbdt", "lr")
+"""Models that the scarcity curve shows, if no others are asked for."""
+
+log = logging.getLogger(__name__)
+
+
+def _flags() -> flags.FlagValues:
+    values = command.new_flags()
+    ctr_inputs.define(values)
+    known = list(contestants.CONTESTANTS)
+    flags.DEFINE_list("models", known, f"models to compare, of {', '.join(known)}", flag_values=values)
+    flags.DEFINE_integer("seeds", 5, "runs of each model; their seeds follow finetune.seed", 1, flag_values=values)
+    flags.DEFINE_list(
+        "fractions", ["0.3", "0.1", "0.03", "0.01"], "shares of the training sessions", flag_values=values
+    )
+    flags.DEFINE_list("scarce", list(SCARCE), "models to train on those shares, too", flag_values=values)
+    flags.DEFINE_multi_string("tuned", [], "MODEL=FILE from kdcn tune; repeatable", flag_values=values)
+    flags.DEFINE_integer("processes", 2, "runs at a time; they share the cores", 1, flag_values=values)
+    flags.DEFINE_string("ckg", None, "knowledge graph dataset, for the names of categories", flag_values=values)
+    flags.DEFINE_string("raw", None, "simulated raw logs, for their best possible AUC", flag_values=values)
+    command.output_flags(values, "the comparison")
+    return values
+
+
+def _call(values: flags.FlagValues, _: list[str]) -> None:
+    command.required(values, "ctr", "output")
+    found = ctr_inputs.read(values)
+    models, scarce = _names(values.models, "models"), _names(values.scarce, "scarce")
+    fractions = [_fraction(text) for text in values.fractions]
+    configs = _configs(found.config, models, values.tuned or ())
+    marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
+    ceilings = _ceilings(values.raw, found.ctr) if values.raw else {}
+    if values.ckg:
+        manifest.require_same_ids(found.ctr, manifest.read(values.ckg, manifest.CKG))
+    from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
+    from kdcn_tf.report import inputs, pages, summary
+    from kdcn_tf.training import comparing
+
+    filesystems.require(values.ctr, values.embeddings, values.output)
+    own = {f"settings of {model}": options.fingerprint(options.to_dict(configs[model])) for model in models}
+    leftovers = (comparing.RUNS,)
+    open_run(
+        values.output, manifest.COMPARISON, found.config, {**marks, **own}, values.overwrite, leftovers, extend=True
+    )
+    seeds = [found.config.finetune.seed + number for number in range(values.seeds)]
+    tasks = comparing.plan(models, seeds, fractions, [model for model in scarce if model in models])
+    comparing.run_missing(
+        comparing.Order(values.ctr, values.embeddings, configs, values.output), tasks, values.processes
+    )
+    judged, dataset = inputs.test_rows(values.ctr, found.ctr, values.ckg)
+    report = summary.summarise(
+        inputs.runs(comparing.results(values.output, tasks)),
+        judged,
+        titles={name: one.title for name, one in contestants.CONTESTANTS.items()},
+        dataset=dataset,
+        settings={"command": _command(values), "models": _settings(configs)},
+        reference=ceilings,
+    )
+    names = pages.write(report, values.output)
+    _finish(values.output, found, marks, names, tasks)
+    print("\n".join(options.readable({name: value}) for name, value in report["figures"].items()))
+    print(f"report: {files.join(values.output, names[-1])}")
+
+
+def _names(names: Sequence[str], flag: str) -> list[str]:
+    for name in names:
+        if name not in contestants.CONTESTANTS:
+            raise ConfigError(f"--{flag}: unknown model {name!r}; known: {', '.join(contestants.CONTESTANTS)}")
+    return list(dict.fromkeys(names))
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ConfigError(f"--fractions: expected numbers above 0 up to 1, got {text!r}")
+    return value
+
+
+def _configs(base: Config, models: Sequence[str], tuned: Sequence[str]) -> dict[str, Config]:
+    """Model -> configuration, the model's own differences and its tuned settings in it."""
+    found = {model: contestants.configured(model, base) for model in models}
+    for argument in tuned:
+        model, _, path = argument.partition("=")
+        if model not in found or not path:
+            raise ConfigError(f"--tuned {argument}: expected MODEL=FILE, MODEL of {', '.join(models)}")
+        settled = options.apply_overrides(found[model], (options.read_overrides(path), path))
+        found[model] = contestants.configured(model, settled)
+    return found
+
+
+def _is_pretrained(model: str, config: Config) -> bool:
+    return contestants.contestant(model).kind == contestants.NETWORK and config.kdcn.pretrained
+
+
+def _ceilings(directory: str, ctr: manifest.Manifest) -> dict[str, float]:
+    """AUC that a model which knows every click probability reaches on the test period's clicks, as they fell."""
+    raw = manifest.read(directory, manifest.RAW)
+    if ctr.inputs.get(manifest.RAW) != raw.fingerprint():
+        raise ConfigError(f"--raw {directory}: the CTR dataset was built from other logs")
+    figures = raw.info.get("simulation", {})
+    return {"all": figures["drawn_auc_test"]} if "drawn_auc_test" in figures else {}
+
+
+def _settings(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
+    """Model -> what of its configuration is not the default."""
+    return {model: options.differences(config, Config()) for model, config in configs.items()}
+
+
+def _command(values: flags.FlagValues) -> str:
+    """The command that makes the comparison again, without paths' places."""
+    given = [f"--{name}={value}" for name, value in _given(values)]
+    return " ".join(["kdcn", NAME, *given])
+
+
+def _given(values: flags.FlagValues) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name in ("ctr", "embeddings", "ckg", "raw"):
+        if path := str(values[name].value or ""):
+            found.append((name, path.rstrip("/").rsplit("/", 1)[-1]))
+    for name in ("models", "seeds", "fractions", "scarce", "preset"):
+        if values[name].value != values[name].default:
+            value = values[name].value
+            found.append((name, ",".join(value) if isinstance(value, list) else value))
+    return found + [("set", text) for text in values.set or ()]
+
+
+def _finish(
+    output: str, found: ctr_inputs.CtrInputs, marks: Mapping[str, str], names: Sequence[str], tasks: Sequence[Any]
+) -> None:
+    from kdcn_tf.training import comparing
+
+    runs = [comparing.path_of("", task).lstrip("/") for task in tasks]
+    groups = {"report": names, "runs": runs}
+    described = {group: tuple(manifest.describe_file(output, name) for name in part) for group, part in groups.items()}
+    manifest.write(
+        output,
+        manifest.Manifest(
+            manifest.COMPARISON,
+            described,
+            {"runs": len(tasks)},
+            config=options.to_dict(found.config),
+            inputs=dict(marks),
+        ),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command.run(NAME, __doc__ or "", _flags(), _call, argv)
+
+
+if __name__ == "__main__":
+    main()

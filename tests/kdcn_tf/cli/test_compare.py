@@ -1,0 +1,65 @@
+import json
+
+import pytest
+from support.ctr_data import write_ctr
+from support.raw_logs import run
+
+from kdcn_tf import manifest
+from kdcn_tf.cli import compare
+
+SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
+         "finetune.batch_size=64", "finetune.epochs=1", "trial.least_steps=6",
+         "trial.least_steps_between=3"]  # fmt: skip
+SETS = [f"--set={text}" for text in SMALL]
+MODELS = "--models=kdcn_no_pretraining,kdcn_no_dialogue"
+
+
+@pytest.fixture(scope="module")
+def ctr(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("compare") / "ctr"
+    write_ctr(directory, per_file=80)
+    return directory
+
+
+def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
+    settled = tmp_path / "best.yaml"
+    settled.write_text("finetune: {learning_rate: 0.004}\n")
+    given = [f"--ctr={ctr}", "--models=kdcn_no_pretraining", "--seeds=2", "--fractions=0.5", *SETS, "--processes=1",
+             f"--tuned=kdcn_no_pretraining={settled}", f"--output={tmp_path / 'out'}"]  # fmt: skip
+    assert run(compare.main, *given) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["seeds"], report["fractions"]) == ([1, 2], [0.5, 1.0])
+    assert report["dataset"]["rows"] == {"train": 160, "valid": 80, "test": 80}
+    assert sum(report["dataset"]["train"]["source"].values()) == 160
+    told = report["settings"]["models"]["kdcn_no_pretraining"]
+    assert (told["finetune.learning_rate"], told["kdcn.pretrained"], told["kdcn.filters"]) == (0.004, False, 4)
+    assert str(tmp_path) not in (tmp_path / "out" / "report.json").read_text()
+    made = manifest.read(str(tmp_path / "out"), manifest.COMPARISON, check_digests=True)
+    assert (made.counts["runs"], len(made.group("runs")), len(made.group("report"))) == (4, 4, 3)
+
+    assert "4 runs, 0 of them finished already" in capsys.readouterr().err
+    assert run(compare.main, *given) == 0
+    assert "4 runs, 4 of them finished already" in capsys.readouterr().err
+    settled.write_text("finetune: {learning_rate: 0.005}\n")
+    assert run(compare.main, *given) == 2
+    assert "another configuration or input (" in (err := capsys.readouterr().err)
+    assert "settings of kdcn_no_pretraining" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--models=kdcn,svm"], "--models: unknown model 'svm'; known: kdcn, "),
+        (["--models=dcn", "--scarce=svm"], "--scarce: unknown model 'svm'"),
+        ([MODELS, "--fractions=0"], "--fractions: expected numbers above 0 up to 1, got '0'"),
+        ([MODELS, "--fractions=x"], "--fractions: expected numbers above 0 up to 1, got 'x'"),
+        ([MODELS, "--tuned=lr=x"], "--tuned lr=x: expected MODEL=FILE, MODEL of kdcn_no_pretraining, kdcn_no_dialogue"),
+        ([MODELS, "--tuned=kdcn_no_dialogue=missing.yaml"], "missing.yaml: No such file"),
+        ([MODELS], "--embeddings: is required"),
+        (["--models=kdcn", "--seeds=0"], "--seeds"),
+    ],
+)
+def test_what_is_refused(ctr, tmp_path, capsys, given, message):
+    assert run(compare.main, f"--ctr={ctr}", *given, *SETS, f"--output={tmp_path / 'out'}") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
