@@ -99,7 +99,7 @@ class Scores:
         return sorted(found, key=lambda run: run.seed)
 
     def auc(self, run: Run, part: Slice) -> float | None:
-        key = (run.model, run.fraction, run.seed, part.column, part.name)
+        key = _key(run, part)
         if key not in self._aucs:
             self._aucs[key] = metrics.auc(part.labels, run.logits[part.rows])
         return self._aucs[key]
@@ -119,33 +119,37 @@ class Scores:
         return [None if a is None or b is None else POINTS * (a - b) for a, b in found]
 
     def gain(self, first: str, second: str, part: Slice, fraction: float = 1.0, redraw: bool = False) -> Gain:
-        """What `first` gains over `second`; with `redraw` also over drawn test splits."""
+        """What `first` gains over `second`; with `redraw` also over drawn test splits, which takes its time."""
         values = self.differences(first, second, part, fraction)
         over_seeds = statistics.mean_over_seeds(values)
         p_value = statistics.paired_p_value([v for v in values if v is not None]) if over_seeds.number > 1 else None
-        test = self._over_splits(first, second, part) if redraw and over_seeds.mean is not None else Redrawn()
+        test = self._over_splits(first, second, part, fraction) if redraw and over_seeds.mean is not None else Redrawn()
         return Gain(over_seeds.mean, over_seeds.low, over_seeds.high, over_seeds.number, p_value, test)
 
-    def _over_splits(self, first: str, second: str, part: Slice) -> Redrawn:
+    def _over_splits(self, first: str, second: str, part: Slice, fraction: float) -> Redrawn:
         if len(np.unique(np.asarray(self.judged.sessions)[part.rows])) < 2:
             return Redrawn()
-        pairs = self.pairs(first, second)
-        self._draw(part)
-        a, b = (np.array([self._redrawn[run.model, run.seed, part.column, part.name] for run in runs])
+        pairs = self.pairs(first, second, fraction)
+        self._draw(part, fraction)
+        a, b = (np.array([self._redrawn[_key(run, part)] for run in runs])
                 for runs in zip(*pairs, strict=True))  # fmt: skip
         return statistics.redrawn(POINTS * a, POINTS * b)
 
-    def _draw(self, part: Slice) -> None:
-        """All runs at once: drawing weighs more than it costs to know one AUC more."""
-        runs = [run for model in self.models for run in self.runs(model)]
-        if (runs[0].model, runs[0].seed, part.column, part.name) in self._redrawn:
+    def _draw(self, part: Slice, fraction: float) -> None:
+        """All runs of a fraction at once, each once, on the same splits."""
+        runs = [run for model in self.models for run in self.runs(model, fraction)]
+        if _key(runs[0], part) in self._redrawn:
             return
         sessions = np.asarray(self.judged.sessions)[part.rows]
         aucs = statistics.resampled_aucs(
             part.labels, sessions, [run.logits[part.rows] for run in runs], self._resamples
         )
         for run, row in zip(runs, aucs, strict=True):
-            self._redrawn[run.model, run.seed, part.column, part.name] = row
+            self._redrawn[_key(run, part)] = row
+
+
+def _key(run: Run, part: Slice) -> tuple:
+    return run.model, run.fraction, run.seed, part.column, part.name
 
 
 def average(scores: Scores, values: Mapping[str, Sequence[Sequence[float | None]]]) -> dict[str, Estimate]:

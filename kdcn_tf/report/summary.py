@@ -106,7 +106,7 @@ def _gains(scores: Scores) -> list[dict[str, Any]]:
             for other in scores.models:
                 if other == KDCN or not scores.pairs(KDCN, other, fraction):
                     continue
-                gain = scores.gain(KDCN, other, part, fraction, redraw=fraction == 1).json()
+                gain = scores.gain(KDCN, other, part, fraction, redraw=True).json()
                 gain = {"part": part.name, "over": other, "fraction": fraction, **gain}
                 found.append({**gain, "verdict": verdict.of(gain)})
     return found

@@ -23,7 +23,7 @@ def mean(estimate: Estimate | None, form: str = "{:.4f}", mark: str = "") -> Num
         return ""
     if estimate["mean"] is None:
         return UNDEFINED
-    spread = "" if estimate["low"] is None else f"± {form.format((estimate['high'] - estimate['low']) / 2)}"
+    spread = "" if estimate["low"] == estimate["high"] else f"± {form.format((estimate['high'] - estimate['low']) / 2)}"
     return Number(form.format(estimate["mean"]), spread, mark)
 
 

@@ -55,8 +55,8 @@ def sentence(first: str, second: str, gain: Mapping[str, Any]) -> str:
         return f"No difference between {first} and {second} is shown: {size} ({seeds})."
     side = "better" if found in (BETTER, BETTER_HERE) else "worse"
     if found in (BETTER_HERE, WORSE_HERE):
-        return (f"{first} ranks these test rows {side} than {second}, {size} ({seeds}), but they are too few "
-                f"to say so of others ({span(gain['test'])} over drawn test sets).")  # fmt: skip
+        few = "but they are too few to say so of others"
+        return f"{first} ranks these test rows {side} than {second}, {size} ({seeds}), {few}."
     return f"{first} ranks {side} than {second}: {size} ({seeds})."
 
 
