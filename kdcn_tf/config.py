@@ -220,8 +220,12 @@ class CtrConfig(Section):
 
 @dataclass(frozen=True)
 class KdcnConfig(Section):
-    """K-DCN (equations 4 to 12)."""
+    """K-DCN (equations 4 to 12) and the networks that it is compared with."""
 
+    network: str = option(
+        "kdcn", "K-DCN, or on the same inputs, lists as means of embeddings: DCN, Wide & Deep, deep layers alone",
+        one_of("kdcn", "dcn", "wide_deep", "dnn"),
+    )  # fmt: skip
     pretrained: bool = option(True, "initialise the entity table from the exported embeddings")
     freeze_entities: bool = option(False, "keep the entity table as exported")
     user_state: bool = option(True, "use u, equations 4 and 5")
@@ -234,7 +238,8 @@ class KdcnConfig(Section):
     heads: int = option(4, "attention heads (paper: 4)", at_least(1))
     scale_attention: bool = option(True, "divide attention scores by sqrt(d / heads); not in the paper")
     normalize_entities: bool = option(
-        True, "bring entity vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper"
+        True,
+        "bring pretrained vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper",
     )
     unknown_share: float = option(
         0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
@@ -249,6 +254,7 @@ class KdcnConfig(Section):
     cross_rank: int = option(64, "rank of 'low_rank' cross layers", at_least(1))
     deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
     dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)
+    wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
 
 
 @dataclass(frozen=True)
@@ -257,8 +263,10 @@ class FinetuneConfig(Section):
 
     epochs: int = option(8, "passes over the training examples", at_least(1))
     batch_size: int = option(512, "examples per step (paper: 512)", at_least(1))
-    learning_rate: float = option(1e-3, "Adam's learning rate of the network", positive)
-    entity_learning_rate: float = option(1e-4, "Adam's learning rate of the entity table", positive)
+    learning_rate: float = option(
+        1e-3, "Adam's learning rate of the network, and of tables that start from random values", positive
+    )
+    entity_learning_rate: float = option(1e-4, "Adam's learning rate of a pretrained entity table", positive)
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
@@ -278,6 +286,33 @@ class TrialConfig(Section):
 
 
 @dataclass(frozen=True)
+class GbdtConfig(Section):
+    """Gradient boosted trees (LightGBM)."""
+
+    leaves: int = option(31, "leaves of a tree", at_least(2))
+    learning_rate: float = option(0.05, "what a tree's scores are multiplied by", positive)
+    min_leaf_rows: int = option(50, "rows in a leaf at the least", at_least(1))
+    feature_fraction: float = option(0.5, "share of the columns that a tree may use", all_of(positive, share))
+    bagging_fraction: float = option(0.8, "share of the rows that a tree is grown on", all_of(positive, share))
+    l2: float = option(10.0, "L2 penalty on the scores of leaves", at_least(0))
+    rounds: int = option(2000, "trees at the most", at_least(1))
+    patience: int = option(100, "trees without a better validation AUC before growing stops", at_least(1))
+    smoothing: float = option(20.0, "rows of the overall click rate that are added to those of an id", positive)
+    folds: int = option(5, "parts of the training rows; click rates of one part come from the others", at_least(2))
+
+
+@dataclass(frozen=True)
+class LrConfig(Section):
+    """Logistic regression (scikit-learn)."""
+
+    strengths: tuple[float, ...] = option(
+        (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "inverse regularisation strengths C to choose from by validation",
+        all_of(not_empty, no_duplicates, each(positive)),
+    )  # fmt: skip
+    iterations: int = option(300, "iterations of L-BFGS at the most", at_least(1))
+
+
+@dataclass(frozen=True)
 class Config:
     """The resolved configuration: one section per stage, in the order in which data flows."""
 
@@ -291,6 +326,8 @@ class Config:
     kdcn: KdcnConfig = field(default_factory=KdcnConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     trial: TrialConfig = field(default_factory=TrialConfig)
+    gbdt: GbdtConfig = field(default_factory=GbdtConfig)
+    lr: LrConfig = field(default_factory=LrConfig)
 
     def __post_init__(self) -> None:
         if self.encoder.neighbors > self.ckg.stored_neighbors:
@@ -298,7 +335,8 @@ class Config:
                 f"encoder.neighbors: {self.encoder.neighbors} sampled of "
                 f"ckg.stored_neighbors={self.ckg.stored_neighbors} stored"
             )
-        if self.kdcn.dialogue and self.encoder.dim % self.kdcn.heads:
+        attends = self.kdcn.network == "kdcn" and self.kdcn.dialogue
+        if attends and self.encoder.dim % self.kdcn.heads:
             raise ConfigError(f"kdcn.heads: must divide encoder.dim={self.encoder.dim}, got {self.kdcn.heads}")
 
 

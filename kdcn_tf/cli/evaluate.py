@@ -4,7 +4,7 @@
 
 Prints tables for all impressions, for each source, and for each slice that --slices asks for, and writes them as
 metrics.json. Impressions are read file by file. With --raw, logs whose best possible AUC is known (kdcn simulate),
-that stands beside the models.
+that stands beside the models. Baselines are fitted with the sections gbdt and lr of the configuration.
 """
 
 import json
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from kdcn_tf import command, files, manifest
+from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.training import slices
 
@@ -32,10 +33,10 @@ Judged = dict[str, dict[str, dict[str, float | None]]]
 
 
 def _flags() -> flags.FlagValues:
-    values = command.new_flags(with_config=False)
+    values = command.new_flags()
     flags.DEFINE_string("ctr", None, "CTR dataset, from build-ctr", flag_values=values)
     flags.DEFINE_multi_string("model", [], "NAME=DIR of a model from train-kdcn; repeatable", flag_values=values)
-    flags.DEFINE_multi_enum("baseline", [], ["lr"], "baseline to fit beside them; repeatable", flag_values=values)
+    flags.DEFINE_multi_enum("baseline", [], ["lr", "gbdt"], "baseline to fit too; repeatable", flag_values=values)
     flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "impressions to judge by", flag_values=values)
     flags.DEFINE_string("raw", None, "simulated raw logs, for their best possible AUC", flag_values=values)
     flags.DEFINE_list("slices", [], f"also judge by slices: all, or of {', '.join(slices.NAMES)}", flag_values=values)
@@ -63,6 +64,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise ConfigError("--model: is required, or --baseline")
     if both := set(models) & set(baselines):
         raise ConfigError(f"--model {both.pop()}: a baseline has this name")
+    config = command.resolve_config(values)
     by = tuple(slices.NAMES) if values.slices == ["all"] else tuple(dict.fromkeys(values.slices or ()))
     slices.require_known(by)
     ctr = manifest.read(values.ctr, manifest.CTR)
@@ -71,7 +73,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     categories = _category_names(values.ckg, ctr) if values.ckg else {}
     manifest.prepare_output(values.output, manifest.EVALUATION, values.overwrite)
     with manifest.discarded_on_failure(values.output):
-        sources, sliced = _judge(values.ctr, ctr, values.split, models, baselines, by, categories)
+        sources, sliced = _judge(values.ctr, ctr, values.split, models, baselines, config, by, categories)
         marks = {f"{manifest.KDCN_MODEL}/{name}": mark for name, mark in trained.items()}
         body = {"split": values.split, "best_possible": best, "sources": sources, "slices": sliced}
         _write(values.output, body, {manifest.CTR: ctr.fingerprint(), **marks})
@@ -90,6 +92,7 @@ def _judge(
     split: str,
     models: Mapping[str, str],
     baselines: Sequence[str],
+    config: Config,
     by: tuple[str, ...],
     categories: Mapping[int, str],
 ) -> tuple[Judged, dict[str, Judged]]:
@@ -110,7 +113,7 @@ def _judge(
             with translated(models[name]):
                 found = evaluation.judge(data, name, evaluation.kdcn_scorer(*load_model(models[name]), data), slicing)
         else:
-            found = evaluation.judge(data, name, evaluation.BASELINES[name](data), slicing)
+            found = evaluation.judge(data, name, evaluation.baseline_scorer(name, data, config), slicing)
         for into, figures_of in ((sources, found.sources), *((sliced[n], part) for n, part in found.slices.items())):
             for value, figures in figures_of.items():
                 into.setdefault(value, {})[name] = figures

@@ -63,7 +63,7 @@ class ClickModel(tf.keras.Model):
         super().__init__(**kwargs)
         self.spec, self.options, self.dim, self._seed = spec, options, dim, seed
         self.entities = EntityEmbedding(
-            entity_ranges, dim, seed=seed, normalize=options.normalize_entities,
+            entity_ranges, dim, seed=seed, normalize=options.normalize_entities and options.pretrained,
             trainable=not options.freeze_entities, name="entities",
         )  # fmt: skip
         self.categories = CategoryEmbedding(category_ranges, options.category_dim, seed, name="categories")
@@ -73,6 +73,16 @@ class ClickModel(tf.keras.Model):
         self.statistics.build([None, len(spec.dense_mean)])
         self._make_layers()
         self.built = True
+
+    @property
+    def tables(self) -> list[tf.Variable]:
+        """Embedding tables, plain or sharded, whose gradients have only the rows that a step looked up."""
+        return [self.entities.table, self.categories.embedding.table]
+
+    @property
+    def pretrained_tables(self) -> list[tf.Variable]:
+        """Those of `tables` that start from exported vectors."""
+        return [self.entities.table] if self.options.pretrained else []
 
     @classmethod
     def entity_types(cls, options: KdcnConfig) -> Sequence[str]:

@@ -9,8 +9,9 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.click_model import ClickModel
 from kdcn_tf.models.kdcn import KDCN
+from kdcn_tf.models.pooled import DCN, DNN, WideDeep
 
-NETWORKS: dict[str, type[ClickModel]] = {"kdcn": KDCN}
+NETWORKS: dict[str, type[ClickModel]] = {"kdcn": KDCN, "dcn": DCN, "wide_deep": WideDeep, "dnn": DNN}
 
 
 def build_model(config: Config, described: Manifest) -> ClickModel:
@@ -28,7 +29,7 @@ def build_model(config: Config, described: Manifest) -> ClickModel:
     id_map = described.require_id_map()
     if ckg.ITEM not in id_map.ranges:
         raise DataError(f"{described.kind} manifest: the id map has no entities of type {ckg.ITEM!r}")
-    network = NETWORKS["kdcn"]
+    network = NETWORKS[config.kdcn.network]
     tf.keras.utils.set_random_seed(config.finetune.seed)
     wanted = network.entity_types(config.kdcn)
     return network(

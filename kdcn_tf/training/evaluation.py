@@ -7,11 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from kdcn_tf import manifest, records
+from kdcn_tf.config import Config
 from kdcn_tf.data import ctr as ctr_data
+from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
-from kdcn_tf.models.baselines import LogisticRegression
+from kdcn_tf.models.boosted import BoostedTrees
 from kdcn_tf.models.click_model import ClickModel
+from kdcn_tf.models.linear import LogisticRegression
 from kdcn_tf.training import slices
 from kdcn_tf.training.metrics import Figures
 from kdcn_tf.training.slices import TrainCounts
@@ -63,19 +66,23 @@ def kdcn_scorer(model: ClickModel, trained: Manifest, data: Heldout) -> Scorer:
     return lambda examples: score({key: tf.constant(value) for key, value in examples.items()}).numpy()
 
 
-def lr_scorer(data: Heldout) -> Scorer:
-    """Logistic regression, fitted on the training and chosen on the validation split, both held in memory.
+BASELINES: Mapping[str, Callable[[CtrSpec, Config], BoostedTrees | LogisticRegression]] = {
+    "lr": lambda spec, config: LogisticRegression(spec, config.lr, config.finetune.seed),
+    "gbdt": lambda spec, config: BoostedTrees(spec, config.gbdt, config.finetune.seed),
+}
+"""Models that are fitted at once, by name."""
+
+
+def baseline_scorer(name: str, data: Heldout, config: Config) -> Scorer:
+    """One of `BASELINES`, fitted on the training and chosen on the validation split, both held in memory.
 
     Raises:
         DataError: a split has no examples, or the training split only one class.
     """
     train, valid = (ctr_data.read_all(data.directory, data.ctr, split) for split in ("train", "valid"))
     if len(np.unique(train[records.LABEL][train[records.WEIGHT] > 0])) < 2:
-        raise DataError(f"{data.directory}: split 'train' has labels of one class only: nothing to fit 'lr' to")
-    return LogisticRegression(ctr_data.spec_of(data.ctr)).fit(train, valid).logits
-
-
-BASELINES: Mapping[str, Callable[[Heldout], Scorer]] = {"lr": lr_scorer}
+        raise DataError(f"{data.directory}: split 'train' has labels of one class only: nothing to fit {name!r} to")
+    return BASELINES[name](ctr_data.spec_of(data.ctr), config).fit(train, valid).logits
 
 
 @dataclass(frozen=True)

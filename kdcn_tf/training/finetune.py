@@ -1,4 +1,4 @@
-"""Training of K-DCN on a CTR dataset."""
+"""Training of K-DCN, or of another click model, on a CTR dataset."""
 
 import logging
 
@@ -17,7 +17,7 @@ from kdcn_tf.models.networks import build_model
 from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
-from kdcn_tf.training.optimizers import Adam
+from kdcn_tf.training.optimizers import Adam, parts_of
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -56,13 +56,14 @@ class Finetuning:
                 raise DataError(f"{directory}: split {split!r} has no examples; move time.train_end and time.valid_end")
         with scheduler.strategy.scope():
             self.model = build_model(config, ctr)
-            table = self.model.entities.table
-            tables = [] if config.kdcn.freeze_entities else [table]
-            entity_parts = {id(part) for part in getattr(table, "variables", [table])}
-            network = [w for w in self.model.trainable_weights if id(w) not in entity_parts]
+            trained = {id(w) for w in self.model.trainable_weights}
+            tables = [table for table in self.model.tables if id(parts_of(table)[0]) in trained]
+            started = {id(table) for table in self.model.pretrained_tables}
+            rows = {id(part) for table in tables for part in parts_of(table)}
+            network = [w for w in self.model.trainable_weights if id(w) not in rows]
             self.optimizers = [
-                Adam(tables, config.finetune.entity_learning_rate),
-                Adam(network, config.finetune.learning_rate),
+                Adam([t for t in tables if id(t) in started], config.finetune.entity_learning_rate),
+                Adam([*(t for t in tables if id(t) not in started), *network], config.finetune.learning_rate),
             ]
         self._kernels = [w for w in network if len(w.shape) == 2]
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])

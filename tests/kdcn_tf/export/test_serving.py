@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support import ctr_data
+from support.click_models import randomized
 
 from kdcn_tf import config, manifest, options, records
 from kdcn_tf.data import ctr as ctr_files
@@ -64,6 +66,18 @@ def test_version_is_complete_and_described(exported):
     assert "assets.extra/tf_serving_warmup_requests" in [f.name for f in described.group("saved_model")]
     assert described.info["dense"]["names"] == ["price", "sales"]
     assert config.resolve(config_file=f"{path}/config.yaml") == config.from_dict(described.config)
+
+
+def test_another_network_is_served_too(exported, tmp_path):
+    """The export is proven on held-out requests before it returns."""
+    parts, _ = exported
+    options_of = ["encoder.dim=8", "kdcn.network=wide_deep", "kdcn.deep_units=[6]", "kdcn.wide_buckets=50"]
+    resolved = config.resolve(assignments=options_of)
+    model = randomized(build_model(resolved, parts["ctr"]))
+    trained = dataclasses.replace(parts["trained"], config=options.to_dict(resolved))
+    path = serving.export(**{**parts, "model": model, "trained": trained, "directory": str(tmp_path)})
+    ranked = _logits(path, RANK, _request(3, context_rows=1))
+    np.testing.assert_allclose(ranked, _logits(path, PREDICT, _request(3)), atol=1e-5)
 
 
 def test_next_version_gets_the_next_number_and_an_existing_one_is_refused(exported, tmp_path):

@@ -25,6 +25,7 @@ from kdcn_tf.layers.masking import mask_of, masked_mean
 from kdcn_tf.layers.matching import Match
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 from kdcn_tf.layers.user_state import UserState
+from kdcn_tf.layers.wide import HashedCrosses, IdWeights
 
 ROWS = 6
 MASK, IDS, STATISTICS = "mask", "ids", "statistics"
@@ -69,6 +70,8 @@ CASES = [
     Case(EntityEmbedding, IDS_OF_TWO_SHAPES, {"ranges": RANGES, "dim": 4, "normalize": True}),
     Case(GraphConvolution, NODES, {"activation": "sigmoid", "residual": False}),
     Case(GraphConvolution, NODES, {"activation": "identity", "residual": True}),
+    Case(HashedCrosses, ((IDS, 2), (IDS, 3)), {"crosses": [[0, 1], [1, 1]], "buckets": 20}),
+    Case(IdWeights, ((IDS, 2), (IDS,)), {"id_ranges": [[1, 5], [7, 9]], "roles": 2}),
     Case(Match, ((8,), (8,)), {"dim": 3}),
     Case(UserState, LISTS, {"widths": [1, 2], "filters": 3}, (0, 1)),
     Case(UserState, LISTS, {"widths": [4], "filters": 3}, (0, 1)),

@@ -4,9 +4,10 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.ctr_data import ID_MAP, INFO, RANGES
+from support.click_models import DESCRIBED, SMALL, padding_of, small, some_inputs
+from support.ctr_data import ID_MAP
 
-from kdcn_tf import config, manifest, records
+from kdcn_tf import config, records
 from kdcn_tf.config import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.errors import ConfigError
@@ -15,14 +16,6 @@ from kdcn_tf.models.kdcn import KDCN
 from kdcn_tf.models.networks import build_model
 
 LN3, E = float(np.log(3.0)), float(np.e)
-DESCRIBED = manifest.Manifest(manifest.CTR, id_map=ID_MAP, info=INFO)
-SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=3", "kdcn.match_dim=5", "kdcn.deep_units=[16,4]",
-         "kdcn.category_dim=3", "kdcn.cross_rank=2", "kdcn.cross_layers=2"]  # fmt: skip
-CONTEXT = {records.USER, records.QUERY_KEYWORDS, *map(records.behavior_key, INFO["behaviors"])}
-
-
-def small(*assignments):
-    return build_model(config.resolve(assignments=[*SMALL, *assignments]), DESCRIBED)
 
 
 def test_types_of_several_ranges_have_rows_for_all():
@@ -35,36 +28,6 @@ def test_types_of_several_ranges_have_rows_for_all():
     assert rows.tolist() == [41, 42, 44, 1, 45]  # items first; 103 is a category, which has no row here
     again = KDCN.from_config(json.loads(json.dumps(model.get_config())))
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
-
-
-def randomized(model):
-    """The model with random weights: new biases are zeros, which would hide mistakes."""
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(scale=0.3, size=weight.shape) for weight in model.weights])
-    return model
-
-
-def some_inputs(rows):
-    """Random features of `rows` impressions with padding, unknown ids and a missing statistic."""
-    rng = np.random.default_rng(0)
-
-    def ids(entity_type, *shape):
-        first, last = RANGES[entity_type]
-        drawn = rng.integers(first, last, (rows, *shape))
-        return np.where(rng.random(drawn.shape) < 0.3, rng.choice([0, -1], drawn.shape), drawn)
-
-    inputs = {records.behavior_key(kind): ids("item", INFO["max_behaviors"]) for kind in INFO["behaviors"]}
-    inputs |= {records.QUERY_KEYWORDS: ids("keyword", 3), records.TITLE_KEYWORDS: ids("keyword", 4)}
-    inputs |= {records.CATEGORIES: ids("category", 2), records.USER: ids("user"), records.ITEM: ids("item")}
-    inputs[records.DENSE] = rng.normal(5, 3, (rows, 2)).astype(np.float32)
-    inputs[records.DENSE][0, 0] = np.nan
-    return {key: tf.constant(values) for key, values in inputs.items()}
-
-
-def padding_of(inputs):
-    """The same with nothing but padding, and no statistic known."""
-    zeros = {key: tf.zeros_like(values) for key, values in inputs.items()}
-    return zeros | {records.DENSE: tf.fill(inputs[records.DENSE].shape, float("nan"))}
 
 
 def tiny(**options):
@@ -138,18 +101,6 @@ def test_equations_10_to_13_by_hand():
     assert float(log_loss(tf.constant([1.0]), logits)) == pytest.approx(0.01105, abs=1e-5)
 
 
-@pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
-@pytest.mark.parametrize("candidate", [True, False])
-def test_rank_equals_call_for_each_candidate(cross, candidate):
-    model = randomized(small(f"kdcn.cross={cross}", f"kdcn.candidate={str(candidate).lower()}"))
-    inputs = some_inputs(5)
-    one_context = {key: values[1:2] if key in CONTEXT else values for key, values in inputs.items()}
-    repeated = {key: tf.repeat(values, 5, axis=0) if key in CONTEXT else values for key, values in one_context.items()}
-    ranked = model.rank(one_context)
-    np.testing.assert_allclose(ranked, model(repeated), rtol=1e-4, atol=1e-5)
-    assert np.ptp(ranked) > 1e-3
-
-
 @pytest.mark.parametrize("empty", [False, True], ids=["some", "all padding"])
 @pytest.mark.parametrize(
     "switches",
@@ -180,53 +131,8 @@ def test_a_switch_takes_its_part_out_of_f(part, size):
     assert full.head.crosses[0].kernel.shape[0] - without.head.crosses[0].kernel.shape[0] == size
 
 
-def test_a_frozen_table_is_not_trained():
-    frozen, free = small("kdcn.freeze_entities=true"), small()
-    assert [weight.name for weight in frozen.non_trainable_weights] == [frozen.entities.table.name]
-    assert len(free.trainable_weights) == len(frozen.trainable_weights) + 1
-    assert any(weight is frozen.categories.embedding.table for weight in frozen.trainable_weights)
-
-
-def test_the_rows_of_padding_do_not_count():
-    model, inputs = randomized(small()), some_inputs(6)
-    expected = model(inputs).numpy()
-    for table in (model.entities.table, model.categories.embedding.table):
-        table.scatter_update(tf.IndexedSlices(tf.range(100.0, 100.0 + table.shape[1])[None], [0]))
-    np.testing.assert_array_equal(model(inputs), expected)
-
-
-def test_unknown_ids_share_one_row():
-    # With the vectors of user 5 and item 40 in the row of the unknown, one after the other, ids -1 score as they do.
-    model, inputs = randomized(small()), some_inputs(6)
-    table = model.entities.table
-    for key, known in ((records.USER, 5), (records.ITEM, 40)):
-        row = tf.gather(table, [model.entities.row_of(known)])
-        table.scatter_update(tf.IndexedSlices(row, [1]))
-        unknown, as_known = (inputs | {key: tf.fill([6], tf.constant(i, tf.int64))} for i in (-1, known))
-        np.testing.assert_allclose(model(unknown), model(as_known), rtol=1e-5)
-        beyond = inputs | {key: tf.fill([6], tf.constant(10**12, tf.int64))}
-        np.testing.assert_array_equal(model(beyond), model(unknown))
-
-
-def test_training_treats_a_share_of_users_and_candidates_as_unknown():
-    inputs = some_inputs(6) | {key: tf.constant([i] * 6, tf.int64) for key, i in (("user", 5), ("item", 40))}
-    unknown = inputs | {key: tf.fill([6], tf.constant(-1, tf.int64)) for key in ("user", "item")}
-    for share, seen in ((0.0, inputs), (1 - 1e-7, unknown)):
-        model = randomized(small(f"kdcn.unknown_share={share}", "kdcn.dropout=0"))
-        np.testing.assert_array_equal(model(inputs, training=True), model(seen, training=True))
-        assert np.all(model(inputs, training=False) != model(unknown, training=False))
-
-
-@pytest.mark.parametrize("cross", ["vector", "matrix", "low_rank"])
-def test_config_round_trip(cross):
-    model, inputs = randomized(small(f"kdcn.cross={cross}")), some_inputs(4)
-    again = KDCN.from_config(json.loads(json.dumps(model.get_config())))
-    assert (again.spec, again.options) == (model.spec, model.options)
-    again.set_weights(model.get_weights())
-    np.testing.assert_array_equal(again(inputs), model(inputs))
-
-
 def test_heads_that_do_not_divide_the_embedding_size():
     with pytest.raises(ConfigError, match=r"kdcn\.heads: must divide encoder\.dim=8"):
         small("kdcn.heads=3")
     assert small("kdcn.heads=3", "kdcn.dialogue=false").dialogue is None
+    assert small("kdcn.heads=3", "kdcn.network=dnn").dim == 8

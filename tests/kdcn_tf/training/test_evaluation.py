@@ -5,7 +5,7 @@ import pytest
 from support.ctr_data import ID_MAP, write_ctr
 from support.served import write_model
 
-from kdcn_tf import manifest, records
+from kdcn_tf import config, manifest, records
 from kdcn_tf.errors import DataError
 from kdcn_tf.training import evaluation, metrics, slices
 
@@ -117,9 +117,10 @@ def test_a_split_without_examples_is_refused(ctr):
         evaluation.judge(evaluation.Heldout(directory, empty, "test"), "any", random_scores())
 
 
-def test_logistic_regression_learns_from_the_training_split(ctr, tmp_path):
-    data = evaluation.Heldout(*ctr, "test")
-    logits = evaluation.lr_scorer(data)(whole(data))
+@pytest.mark.parametrize("name", sorted(evaluation.BASELINES))
+def test_baselines_learn_from_the_training_split(name, ctr, tmp_path):
+    data, settings = evaluation.Heldout(*ctr, "test"), config.resolve(assignments=["gbdt.rounds=5"])
+    logits = evaluation.baseline_scorer(name, data, settings)(whole(data))
     assert logits.shape == (100,)
     assert np.isfinite(logits).all()
     write_ctr(tmp_path / "empty", per_file=10)
@@ -127,4 +128,4 @@ def test_logistic_regression_learns_from_the_training_split(ctr, tmp_path):
     without = dataclasses.replace(described, files={**described.files, "train": ()})
     data = evaluation.Heldout(str(tmp_path / "empty"), without, "test")
     with pytest.raises(DataError, match="split 'train' has no examples"):
-        evaluation.lr_scorer(data)
+        evaluation.baseline_scorer(name, data, settings)

@@ -5,12 +5,16 @@ import pytest
 import tensorflow as tf
 from support.ctr_data import ID_MAP, RANGES, write_ctr
 
-from kdcn_tf import files, manifest, records
+from kdcn_tf import config, files, manifest, records
 from kdcn_tf.cli import train_kdcn
+from kdcn_tf.config import from_dict
+from kdcn_tf.data.ctr import read_all
 from kdcn_tf.export.embeddings import write_type
+from kdcn_tf.models.networks import build_model
 from kdcn_tf.runs import BEST
 from kdcn_tf.training.checkpoints import load_weights
-from kdcn_tf.training.finetune import load_model
+from kdcn_tf.training.cluster import InlineScheduler
+from kdcn_tf.training.finetune import Finetuning, load_model
 
 DIM = 8
 SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "finetune.batch_size=32",
@@ -80,6 +84,38 @@ def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
     np.testing.assert_array_equal(again.entities.table, model.entities.table)
 
 
+def test_another_network_learns_all_its_tables(ctr, tmp_path, capsys):
+    code, err = run(
+        capsys, "--set=kdcn.network=wide_deep", "--set=kdcn.pretrained=false", "--set=encoder.dim=4",
+        "--set=finetune.epochs=5", ctr=ctr, output=tmp_path / "model",
+    )  # fmt: skip
+    assert code == 0, err
+    model, found = load_model(str(tmp_path / "model"))
+    history = found.info["history"]
+    assert history[-1]["loss"] < 0.95 * history[0]["loss"]
+    fresh = build_model(from_dict(found.config), found)
+    for old, new in zip(fresh.tables, model.tables, strict=True):
+        moved = np.any(old.numpy() != new.numpy(), axis=1)
+        assert moved.any()
+        assert not moved[0]  # padding
+
+
+def test_tables_are_trained_at_their_own_rates(ctr):
+    """Adam's first step moves a weight by the learning rate: a pretrained table's is another."""
+    for pretrained, rates in (("true", {"entities": 0.05, "categories": 0.01}), ("false", {"entities": 0.01})):
+        sets = ["encoder.dim=8", *SMALL, f"kdcn.pretrained={pretrained}", "finetune.batch_size=800"]
+        started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
+        tables = {"entities": started.model.entities.table, "categories": started.model.categories.embedding.table}
+        before = {name: table.numpy() for name, table in tables.items()}
+        started.train_file(started.path_of("train-0.tfrecord"), [1, 2])
+        for name, rate in rates.items():
+            assert np.abs(tables[name].numpy() - before[name]).max() == pytest.approx(rate, rel=0.02)
+
+
+def described_of(ctr):
+    return manifest.read(str(ctr), manifest.CTR), str(ctr)
+
+
 def test_embeddings_of_other_ids_are_refused(ctr, tmp_path, capsys):
     embeddings = write_embeddings(tmp_path / "emb", dataclasses.replace(ID_MAP, fingerprint="other-ids"))
     code, err = run(capsys, ctr=ctr, embeddings=embeddings, output=tmp_path / "model")
@@ -117,12 +153,7 @@ def test_a_corrupt_example_file_is_named(tmp_path, capsys):
 
 
 def test_predictions_keep_the_order_of_the_files(ctr, tmp_path, capsys):
-    from kdcn_tf import config
-    from kdcn_tf.data.ctr import read_all
-    from kdcn_tf.training.cluster import InlineScheduler
-    from kdcn_tf.training.finetune import Finetuning
-
-    described = manifest.read(str(ctr), manifest.CTR)
+    described, _ = described_of(ctr)
     settings = config.resolve(assignments=["encoder.dim=8", "kdcn.pretrained=false", *SMALL])
     found = Finetuning(InlineScheduler(), settings, described, str(ctr)).predict("train")
     raw = read_all(str(ctr), described, "train")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 # One column, so that the table of 92 rows is tall enough to be spread over the servers.
 OPTIONS = ["kdcn.pretrained=false", "encoder.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
            "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0", "finetune.epochs=5",
-           "finetune.batch_size=32", "finetune.learning_rate=0.002", "finetune.entity_learning_rate=0.02",
+           "finetune.batch_size=32", "finetune.learning_rate=0.002",
            "finetune.patience=20"]  # fmt: skip
 WHOLE = ["encoder.dim=8", "finetune.epochs=3"]
 
@@ -29,9 +29,9 @@ from kdcn_tf.training.finetune import Finetuning
 from kdcn_tf.training.optimizers import parts_of
 scheduler = cluster.start()
 run = Finetuning(scheduler, config.resolve(assignments=sys.argv[2:]), manifest.read(sys.argv[1], "ctr"), sys.argv[1])
-table, _ = run.optimizers
+_, network = run.optimizers  # a table that starts from random values is trained with the network
 places = lambda variable: [[part.device, part.shape.as_list()] for part in parts_of(variable)]
-slots = {name: places(found[0]) for name, found in table.slots.items()}
+slots = {name: places(found[0]) for name, found in network.slots.items()}
 values = [row for part in parts_of(run.model.entities.table) for row in part.numpy().tolist()]
 distinct = len(set(map(tuple, values)))
 print("SEEN " + json.dumps({"table": places(run.model.entities.table), "slots": slots, "distinct": distinct}))

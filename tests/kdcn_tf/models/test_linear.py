@@ -4,11 +4,16 @@ from sklearn.linear_model import LogisticRegression as Fitted
 from sklearn.metrics import log_loss
 
 from kdcn_tf import records
+from kdcn_tf.config import LrConfig
 from kdcn_tf.data.ctr import CtrSpec
-from kdcn_tf.models.baselines import LogisticRegression
+from kdcn_tf.models.linear import LogisticRegression
 
 SPEC = CtrSpec(("click",), 2, 2, 1, 1, ("price",), (1.0,), (2.0,))
 CLICK = records.behavior_key("click")
+
+
+def model(*strengths):
+    return LogisticRegression(SPEC, LrConfig(strengths=strengths))
 
 
 def examples(labels, **changed):
@@ -48,7 +53,7 @@ def test_it_is_logistic_regression_over_means_of_one_hot_ids():
     train, valid = random_examples(rng, 300), random_examples(rng, 100)
     seen = {key: sorted(set(train[key].ravel().tolist()) - {0, -1}) for key in train if train[key].dtype == np.int64}
     expected = Fitted(C=0.1, max_iter=300).fit(by_hand(train, seen), train[records.LABEL])
-    found = LogisticRegression(SPEC, [0.1]).fit(train, valid)
+    found = model(0.1).fit(train, valid)
     np.testing.assert_allclose(found.logits(valid), expected.decision_function(by_hand(valid, seen)), atol=1e-3)
 
 
@@ -58,17 +63,17 @@ def test_the_strength_is_chosen_on_the_validation_split():
     strengths = (1e-4, 0.1, 1e4)
     losses = {}
     for strength in strengths:
-        logits = LogisticRegression(SPEC, [strength]).fit(train, valid).logits(valid)
+        logits = model(strength).fit(train, valid).logits(valid)
         losses[strength] = log_loss(valid[records.LABEL], 1 / (1 + np.exp(-logits)))
-    assert LogisticRegression(SPEC, strengths).fit(train, valid).chosen == min(losses, key=losses.get) == 0.1
+    assert model(*strengths).fit(train, valid).chosen == min(losses, key=losses.get) == 0.1
 
 
 def test_ids_that_training_did_not_see_count_nothing():
     train = examples([1, 0, 1, 0], item=np.array([10, 11, 10, 11]))
-    model = LogisticRegression(SPEC, [1.0]).fit(train, train)
+    fitted = model(1.0).fit(train, train)
     strange = examples([0, 0], item=np.array([12, records.OOV_ID]), user=np.array([1, 1]))
     known = examples([0, 0], item=np.array([10, 11]))
-    unseen, seen = model.logits(strange), model.logits(known)
+    unseen, seen = fitted.logits(strange), fitted.logits(known)
     assert unseen[0] == unseen[1]
     # By symmetry the two items' weights are opposite, so what counts nothing lies halfway.
     assert unseen[0] == pytest.approx(seen.mean(), abs=1e-4)
@@ -79,11 +84,11 @@ def test_weights_of_examples_count():
     # Two clicks and two others of one kind: weights 3 to 1 are log odds of ln 3, intercept and user are
     # hardly regularised.
     data = examples([1, 1, 0, 0], weight=np.array([3.0, 3.0, 1.0, 1.0], np.float32))
-    logits = LogisticRegression(SPEC, [1e4]).fit(data, data).logits(data)
+    logits = model(1e4).fit(data, data).logits(data)
     assert logits == pytest.approx(np.log(3.0), abs=1e-2)
 
 
 def test_no_known_id_at_all_leaves_the_intercept():
     data = examples([1, 0], item=np.full(2, records.OOV_ID), user=np.full(2, records.OOV_ID))
-    logits = LogisticRegression(SPEC, [1.0]).fit(data, data).logits(data)
+    logits = model(1.0).fit(data, data).logits(data)
     assert logits == pytest.approx(0.0, abs=1e-6)

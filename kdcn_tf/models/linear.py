@@ -1,13 +1,13 @@
-"""Models to compare K-DCN with, on the same inputs, by scikit-learn."""
+"""Logistic regression to compare K-DCN with, on the same inputs, by scikit-learn."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kdcn_tf import records
 from kdcn_tf.ckg import PAD_ID
+from kdcn_tf.config import LrConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.records import OOV_ID
@@ -15,11 +15,6 @@ from kdcn_tf.records import OOV_ID
 log = logging.getLogger(__name__)
 
 Examples = dict[str, np.ndarray]
-
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-"""Inverse regularisation strengths C that are tried."""
-
-_MAX_ITERATIONS = 300
 
 
 class LogisticRegression:
@@ -30,11 +25,12 @@ class LogisticRegression:
 
     Args:
         spec: the features.
-        strengths: values of C to choose from, ascending.
+        options: strengths to choose from, and how long one is fitted.
+        seed: taken as other models take one; nothing here is random.
     """
 
-    def __init__(self, spec: CtrSpec, strengths: Sequence[float] = STRENGTHS):
-        self.spec, self.strengths = spec, strengths
+    def __init__(self, spec: CtrSpec, options: LrConfig, seed: int = 0):
+        self.spec, self._options = spec, options
         self.chosen: float | None = None
         self._columns: dict[str, np.ndarray] = {}
         self._model: Any = None
@@ -52,8 +48,8 @@ class LogisticRegression:
         self._columns = {key: _seen(train[key]) for key in self._id_features()}
         inputs, held_out = self._matrix(train), self._matrix(valid)
         best = np.inf
-        for strength in self.strengths:
-            fitted = Fitted(C=strength, max_iter=_MAX_ITERATIONS)
+        for strength in sorted(self._options.strengths):
+            fitted = Fitted(C=strength, max_iter=self._options.iterations)
             fitted.fit(inputs, train[records.LABEL], sample_weight=train[records.WEIGHT])
             loss = log_loss(valid[records.LABEL], fitted.predict_proba(held_out)[:, 1], labels=[0, 1])
             log.info("logistic regression, C = %g: validation log loss %.4f", strength, loss)
