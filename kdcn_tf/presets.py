@@ -34,6 +34,7 @@ PAPER: dict[str, Any] = {
     "kdcn.deep_units": (512, 512),
     "kdcn.dropout": 0.0,
     "finetune.batch_size": 512,
+    "finetune.average": 0.0,
 }
 
 QUICK: dict[str, Any] = {

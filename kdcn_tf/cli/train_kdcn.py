@@ -61,9 +61,10 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, 
     files.make_dirs(best)
 
     def judge(epoch: int) -> dict:
-        figures = run.evaluate("valid")
-        if _is_best(figures, ledger.history):
-            save_weights(run.model, best)
+        with run.averaged():
+            figures = run.evaluate("valid")
+            if _is_best(figures, ledger.history):
+                save_weights(run.model, best)
         return figures
 
     run_epochs(

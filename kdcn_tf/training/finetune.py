@@ -1,5 +1,6 @@
 """Training of K-DCN, or of another click model, on a CTR dataset."""
 
+import contextlib
 import logging
 
 import numpy as np
@@ -17,7 +18,7 @@ from kdcn_tf.models.networks import build_model
 from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
-from kdcn_tf.training.optimizers import Adam, parts_of
+from kdcn_tf.training.optimizers import Adam, AveragedAdam, parts_of
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,19 @@ class Finetuning:
             network = [w for w in self.model.trainable_weights if id(w) not in rows]
             self.optimizers = [
                 Adam([t for t in tables if id(t) in started], config.finetune.entity_learning_rate),
-                Adam([*(t for t in tables if id(t) not in started), *network], config.finetune.learning_rate),
+                AveragedAdam(
+                    [*(t for t in tables if id(t) not in started), *network],
+                    config.finetune.learning_rate,
+                    config.finetune.average,
+                ),
             ]
         self._kernels = [w for w in network if len(w.shape) == 2]
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._predict = tf.function(self._predict_file, input_signature=[_PATH])
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, the network has the means of its weights (`finetune.average`); no closure may train there."""
+        return self.optimizers[1].averages()
 
     def path_of(self, name: str) -> str:
         return files.join(self._directory, name)

@@ -6,22 +6,24 @@ work inside a loop inside `strategy.run`. Slots exist from the start: a checkpoi
 slots built later would silently lose the sharded ones.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
 Gradient = Any  # a tensor, IndexedSlices or None
+Variable = tf.Variable | ShardedVariable
 Rate = float | Callable[[tf.Tensor], tf.Tensor]
 
 
-def parts_of(variable: tf.Variable | ShardedVariable) -> list[tf.Variable]:
+def parts_of(variable: Variable) -> list[tf.Variable]:
     """The shards of a sharded variable, or the variable itself."""
     return list(variable.variables) if isinstance(variable, ShardedVariable) else [variable]
 
 
-def make_slot(variable: tf.Variable | ShardedVariable, name: str, columns: int | None = None):
+def make_slot(variable: Variable, name: str, columns: int | None = None):
     """A zero variable beside `variable`, shard by shard on the same server, sharded as it is.
 
     Args:
@@ -58,12 +60,13 @@ class Optimizer(tf.Module):
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate, wire: str = "float32"):
+    def __init__(self, variables: Sequence[Variable], learning_rate: Rate, wire: str = "float32"):
         super().__init__(name=type(self).__name__.lower())
         self._wire = tf.as_dtype(wire)
         self._learning_rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.slots = {name: [self._slot(v, name) for v in variables] for name in self.slot_names}
         self.iterations = tf.Variable(0, dtype=tf.int64, trainable=False, name="iterations")
+        self._whole = list(variables)
         self._variables = [part for v in variables for part in parts_of(v)]
 
     def _slot(self, variable, name: str):
@@ -133,6 +136,47 @@ class Adam(Optimizer):
         v = self.BETA_2 * old["v"] + (1 - self.BETA_2) * gradient * gradient
         rate = self._learning_rate(step) * tf.sqrt(1 - self.BETA_2**step) / (1 - self.BETA_1**step)
         return rate * m / (tf.sqrt(v) + self.EPSILON), {"m": m, "v": v}
+
+
+class AveragedAdam(Adam):
+    """Adam that also keeps an exponential mean of each weight over its updates (Polyak and Juditsky, 1992).
+
+    Kept is how far the mean is ahead of the weight: zero at the start whatever the weight is, and where a row is never
+    touched. With the weight w' = w - delta, the mean a' = c a + (1 - c) w' is ahead by c (a - w + delta).
+
+    Args:
+        variables: as of `Optimizer`.
+        learning_rate: likewise.
+        average: c, the share of the old mean that a step keeps; less in the first steps, whose weights are no good.
+        wire: as of `Optimizer`.
+    """
+
+    slot_names = ("m", "v", "ahead")
+
+    def __init__(self, variables: Sequence[Variable], learning_rate: Rate, average: float, wire: str = "float32"):
+        super().__init__(variables, learning_rate, wire)
+        self._average = average
+
+    def _delta(self, gradient, old, step):
+        delta, new = super()._delta(gradient, old, step)
+        kept = tf.minimum(self._average, step / (step + 9.0))
+        return delta, {**new, "ahead": kept * (old["ahead"] + delta)}
+
+    @contextlib.contextmanager
+    def averages(self) -> Iterator[None]:
+        """Inside, the variables have their means as values; no step may be made there."""
+        pairs = [pair for v, slot in zip(self._whole, self.slots["ahead"], strict=True) for pair in _zipped(v, slot)]
+        for variable, ahead in pairs:
+            variable.assign_add(ahead)
+        try:
+            yield
+        finally:
+            for variable, ahead in pairs:
+                variable.assign_sub(ahead)
+
+
+def _zipped(variable: Variable, slot: Variable) -> Iterator[tuple[tf.Variable, tf.Variable]]:
+    yield from zip(parts_of(variable), parts_of(slot), strict=True)
 
 
 class RowAdagrad(Optimizer):

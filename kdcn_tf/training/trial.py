@@ -167,12 +167,12 @@ class _NetworkTrial:
             self._train(order)
             seconds += time.perf_counter() - started
             examples += len(order)
-            logits = self._score(valid).numpy()
-            curve.append(
-                Point(step, examples, metrics.auc(labels, logits), float(metrics.log_loss(labels, logits) or 0))
-            )
-            if best < 0 or curve[-1].score > curve[best].score:
-                best, weights = len(curve) - 1, [variable.numpy() for variable in variables]
+            with self._run.averaged():
+                logits = self._score(valid).numpy()
+                found = metrics.auc(labels, logits), float(metrics.log_loss(labels, logits) or 0)
+                curve.append(Point(step, examples, *found))
+                if best < 0 or curve[-1].score > curve[best].score:
+                    best, weights = len(curve) - 1, [variable.numpy() for variable in variables]
             if on_point:
                 on_point(curve[-1])
             if len(curve) - 1 - best >= self._config.trial.patience:

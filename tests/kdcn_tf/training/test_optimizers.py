@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.training.optimizers import Adam, RowAdagrad, linear_decay
+from kdcn_tf.training.optimizers import Adam, AveragedAdam, RowAdagrad, linear_decay
 
 
 def test_adam_equals_dense_adam_where_every_row_is_touched():
@@ -71,3 +71,27 @@ def test_gradients_that_travel_are_rounded_and_summed_in_full():
     rows = tf.IndexedSlices(tf.constant([[1.00390625]] * 3), tf.constant([1, 1, 1]), [2, 1])
     RowAdagrad([table], 1.0, wire="bfloat16").apply([rows])
     np.testing.assert_allclose(table, [[0.0], [-1.0]], atol=1e-5)
+
+
+def test_averages_follow_the_weights_row_by_row():
+    # Steps 1, 2, 3 keep 1/10, 2/11 and 1/5, the limit, of the old mean. The last row is never touched.
+    start = np.array([[1.0, -1.0], [5.0, 5.0]], np.float32)
+    table, plain = tf.Variable(start), tf.Variable(start)
+    mine, other = AveragedAdam([table], 0.1, average=0.2), Adam([plain], 0.1)
+    mean = start.copy()
+    for kept, gradient in ((0.1, [1.0, 2.0]), (2 / 11, [-3.0, 1.0]), (0.2, [0.5, 0.0])):
+        for optimizer in (mine, other):
+            optimizer.apply([tf.IndexedSlices(tf.constant([gradient]), tf.constant([0]), [2, 2])])
+        mean = kept * mean + (1 - kept) * plain.numpy()
+    np.testing.assert_allclose(table, plain, atol=1e-6)
+    with mine.averages():
+        np.testing.assert_allclose(table, mean, atol=1e-6)
+    np.testing.assert_allclose(table, plain, atol=1e-6)
+
+
+def test_averages_of_no_memory_are_the_weights():
+    weight = tf.Variable([1.0])
+    optimizer = AveragedAdam([weight], 0.1, average=0.0)
+    optimizer.apply([tf.constant([1.0])])
+    with optimizer.averages():
+        np.testing.assert_allclose(weight, [0.9], atol=1e-6)
