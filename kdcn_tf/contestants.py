@@ -26,7 +26,8 @@ class Contestant:
 
 
 def _without_knowledge(network: str) -> dict[str, Any]:
-    return {"kdcn.network": network, "kdcn.pretrained": False}
+    """A network of its own embeddings: their size has nothing to do with that of exported vectors."""
+    return {"kdcn.network": network, "kdcn.pretrained": False, "encoder.dim": 64}
 
 
 CONTESTANTS: dict[str, Contestant] = {

@@ -14,16 +14,15 @@ import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
 Gradient = Any  # a tensor, IndexedSlices or None
-Variable = tf.Variable | ShardedVariable
 Rate = float | Callable[[tf.Tensor], tf.Tensor]
 
 
-def parts_of(variable: Variable) -> list[tf.Variable]:
+def parts_of(variable: tf.Variable | ShardedVariable) -> list[tf.Variable]:
     """The shards of a sharded variable, or the variable itself."""
     return list(variable.variables) if isinstance(variable, ShardedVariable) else [variable]
 
 
-def make_slot(variable: Variable, name: str, columns: int | None = None):
+def make_slot(variable: tf.Variable | ShardedVariable, name: str, columns: int | None = None):
     """A zero variable beside `variable`, shard by shard on the same server, sharded as it is.
 
     Args:
@@ -60,7 +59,7 @@ class Optimizer(tf.Module):
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, variables: Sequence[Variable], learning_rate: Rate, wire: str = "float32"):
+    def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate, wire: str = "float32"):
         super().__init__(name=type(self).__name__.lower())
         self._wire = tf.as_dtype(wire)
         self._learning_rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
@@ -127,7 +126,7 @@ class Adam(Optimizer):
     Equal to Adam where every row is touched.
     """
 
-    slot_names = ("m", "v")
+    slot_names: tuple[str, ...] = ("m", "v")
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
@@ -153,7 +152,13 @@ class AveragedAdam(Adam):
 
     slot_names = ("m", "v", "ahead")
 
-    def __init__(self, variables: Sequence[Variable], learning_rate: Rate, average: float, wire: str = "float32"):
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable | ShardedVariable],
+        learning_rate: Rate,
+        average: float,
+        wire: str = "float32",
+    ):
         super().__init__(variables, learning_rate, wire)
         self._average = average
 
@@ -175,7 +180,9 @@ class AveragedAdam(Adam):
                 variable.assign_sub(ahead)
 
 
-def _zipped(variable: Variable, slot: Variable) -> Iterator[tuple[tf.Variable, tf.Variable]]:
+def _zipped(
+    variable: tf.Variable | ShardedVariable, slot: tf.Variable | ShardedVariable
+) -> Iterator[tuple[tf.Variable, tf.Variable]]:
     yield from zip(parts_of(variable), parts_of(slot), strict=True)
 
 

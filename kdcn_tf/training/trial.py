@@ -20,6 +20,7 @@ from kdcn_tf.manifest import CTR, Manifest
 from kdcn_tf.manifest import read as read_manifest
 from kdcn_tf.training import metrics
 from kdcn_tf.training.cluster import InlineScheduler
+from kdcn_tf.training.evaluation import BASELINES
 from kdcn_tf.training.finetune import Finetuning, logits_of
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,25 @@ def run(
         if own.kdcn.pretrained and not embeddings:
             raise ConfigError(f"--embeddings: model {model!r} starts from them")
         return _NetworkTrial(data, own, chosen, embeddings).run(splits, on_point)
-    raise ConfigError(f"model {model!r}: can't be trained by this version")
+    return _fitted(data, kind, own, chosen, splits)
+
+
+def _fitted(data: TrialData, kind: str, config: Config, chosen: np.ndarray, splits: Sequence[str]) -> Outcome:
+    """A model that is fitted at once, by LightGBM or scikit-learn."""
+    model = BASELINES[kind](ctr_data.spec_of(data.described), config)
+    train, valid = {key: column[chosen] for key, column in data.splits[TRAIN].items()}, data.splits[VALID]
+    started = time.perf_counter()
+    model.fit(train, valid)
+    seconds = time.perf_counter() - started
+    return Outcome(
+        logits={split: model.logits(data.splits[split]) for split in splits},
+        curve=(),
+        seconds=seconds,
+        examples=len(chosen),
+        parameters=None,
+        rows=len(chosen),
+        valid_auc=metrics.auc(valid[records.LABEL], model.logits(valid)),
+    )
 
 
 def chosen_rows(train: Examples, fraction: float, seed: int) -> np.ndarray:

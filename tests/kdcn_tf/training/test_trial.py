@@ -85,3 +85,13 @@ def test_what_is_refused(data):
     one_class = dataclasses.replace(data, splits={**data.splits, "train": clicked})
     with pytest.raises(DataError, match="800 training rows of 'kdcn_no_pretraining' have labels of one class only"):
         trial.run(one_class, MODEL, small(), embeddings=None)
+
+
+@pytest.mark.parametrize("model", ["gbdt", "lr"])
+def test_models_that_are_fitted_at_once(data, model):
+    found = trial.run(data, model, small(), embeddings=None, fraction=0.5, splits=("train", "valid"))
+    labels = {split: data.splits[split][records.LABEL] for split in ("train", "valid")}
+    assert (found.rows, found.examples, found.curve, found.parameters) == (400, 400, (), None)
+    assert found.valid_auc == metrics.auc(labels["valid"], found.logits["valid"])
+    chosen = trial.chosen_rows(data.splits["train"], 0.5, seed=1)
+    assert metrics.auc(labels["train"][chosen], found.logits["train"][chosen]) > 0.6
