@@ -6,15 +6,15 @@ from types import ModuleType
 from kdcn_tf.errors import ConfigError
 
 _NEEDED_BY = {"jinja2": "reports", "matplotlib": "reports", "tensorflow_metadata": "reports", "google": "reports",
-              "scipy": "baselines"}  # fmt: skip
+              "scipy": "baselines", "optuna": "tuning"}  # fmt: skip
 """Library -> the extra of `setup.py` that brings it. Protobuf comes with everything, but not in every version."""
 
 PAGES = ("jinja2", "matplotlib")
 """What a report as a page needs."""
 
 
-def load(name: str) -> ModuleType:
-    """A module of one of these libraries.
+def load(name: str, what: str = "reports need") -> ModuleType:
+    """A module of one of these libraries; `what` begins the message where it is missing.
 
     Raises:
         ConfigError: it isn't installed; names the extra.
@@ -23,7 +23,7 @@ def load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError(f"reports need {library} ({error}): pip install 'kdcn-tf[{_NEEDED_BY[library]}]'") from None
+        raise ConfigError(f"{what} {library} ({error}): pip install 'kdcn-tf[{_NEEDED_BY[library]}]'") from None
 
 
 def check(*names: str) -> None:

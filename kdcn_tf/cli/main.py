@@ -22,6 +22,7 @@ COMMANDS: dispatch.Table = {
     "describe-data": ("pipelines.describe_data", "write statistics, schema and a report of a dataset (Beam)"),
     "compare-data": ("pipelines.compare_data", "show how two datasets differ"),
     "train-kdcn": ("kdcn_tf.cli.train_kdcn", "train K-DCN, starting from the embeddings"),
+    "tune": ("kdcn_tf.cli.tune", "search the hyperparameters of a model on the validation split"),
     "evaluate": ("kdcn_tf.cli.evaluate", "compare models and baselines on held-out impressions"),
     "explain": ("kdcn_tf.cli.explain", "show why a model scored an impression as it did"),
     "compare": ("kdcn_tf.cli.compare", "train K-DCN and its baselines over several seeds, and write a report"),
