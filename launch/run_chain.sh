@@ -89,7 +89,8 @@ export_model() {
         return
     fi
     echo "== serving"
-    "$kdcn" export-model --model="$run/kdcn" --ctr="$run/ctr" --ckg="$run/ckg" --output="$run/serving"
+    "$kdcn" export-model --model="$run/kdcn" --ctr="$run/ctr" --ckg="$run/ckg" \
+        --evaluation="$run/evaluation" --output="$run/serving"
     check_signatures "$(latest_version)"
     times+=("$(printf '%-16s %5d s' serving $((SECONDS - started)))")
 }
@@ -103,7 +104,8 @@ step kdcn "$LAUNCH_DIR/train_kdcn.sh" --ctr="$run/ctr" --embeddings="$run/embedd
 # The same network without the graph's knowledge: what pretraining is worth.
 step no_pretraining "$kdcn" train-kdcn --ctr="$run/ctr" "${flags[@]}" --set kdcn.pretrained=false
 step evaluation "$kdcn" evaluate --ctr="$run/ctr" --model=kdcn="$run/kdcn" \
-    --model=no_pretraining="$run/no_pretraining" --baseline=lr --raw="$raw"
+    --model=no_pretraining="$run/no_pretraining" --baseline=lr --raw="$raw" \
+    --ckg="$run/ckg" --slices=category,user_frequency,item_frequency
 export_model
 
 echo "== wall-clock time"

@@ -3,7 +3,8 @@
 OUTPUT/<version>/ has the signatures serving_default (serialized tf.Examples), predict (named tensors)
 and rank (many candidates in one context), all of entity keys as strings. A user's key is its pseudonym,
 kdcn_tf.keys.entity_key("user", id), which the client computes. The version gets its number only after
-it has scored held-out requests of the CTR dataset as the trained model does.
+it has scored held-out requests of the CTR dataset as the trained model does. In assets.extra/ it has a model card
+(model_card.md and .json) about data, quality and limits.
 """
 
 import logging
@@ -23,6 +24,7 @@ def _flags() -> flags.FlagValues:
     flags.DEFINE_string("ctr", None, "CTR dataset, for held-out requests", flag_values=values)
     flags.DEFINE_string("ckg", None, "knowledge graph dataset, for the entity keys", flag_values=values)
     flags.DEFINE_string("output", None, "serving directory; may hold earlier versions", flag_values=values)
+    flags.DEFINE_string("evaluation", None, "from evaluate: its figures go into the model card", flag_values=values)
     flags.DEFINE_integer("version", None, "version number; the next by default", 1, flag_values=values)
     return values
 
@@ -41,7 +43,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     with translated(values.output):
         path = export(
             model=model, trained=trained, ctr_directory=values.ctr, ctr=ctr, ckg_directory=values.ckg, graph=graph,
-            directory=values.output, version=values.version,
+            directory=values.output, version=values.version, evaluation=values.evaluation,
         )  # fmt: skip
     print(path)
 

@@ -8,6 +8,7 @@ parameter server cluster (launch/train_kdcn.sh starts a local one). The same com
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -15,6 +16,7 @@ from kdcn_tf import command, files, manifest, options
 from kdcn_tf.cli import ctr_inputs
 from kdcn_tf.config import Config
 from kdcn_tf.runs import BEST, TENSORBOARD, open_run
+from kdcn_tf.training.metrics import selection_score
 
 NAME = "train-kdcn"
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, str], values: flags.FlagValues) -> None:
     from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
+    from kdcn_tf.training.drift import Drift
     from kdcn_tf.training.finetune import Finetuning
     from kdcn_tf.training.ledger import Ledger
     from kdcn_tf.training.loop import run_epochs
@@ -57,12 +60,16 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, 
     elif config.kdcn.pretrained:
         log.info("entity table: %d pretrained rows", run.load_pretrained(values.embeddings))
 
+    tuned = config.kdcn.pretrained and not config.kdcn.freeze_entities
+    drift = Drift(run.model.entities, values.embeddings) if tuned else None
     best = files.join(output, BEST)
     files.make_dirs(best)
 
     def judge(epoch: int) -> dict:
         with run.averaged():
-            figures = run.evaluate("valid")
+            figures: dict[str, Any] = run.evaluate("valid")
+            if drift:
+                figures["drift"] = drift.figures()
             if _is_best(figures, ledger.history):
                 save_weights(run.model, best)
         return figures
@@ -96,14 +103,12 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, 
     )
 
 
-def _score(figures: dict) -> float:
-    """What the best epoch is chosen by: validation AUC, or log loss where AUC is undefined."""
-    auc = figures["valid_auc"]
-    return auc if auc is not None else -figures["valid_log_loss"]
-
-
 def _is_best(figures: dict, history: list[dict]) -> bool:
     return all(_score(figures) > _score(earlier) for earlier in history)
+
+
+def _score(figures: dict) -> float:
+    return selection_score(figures["valid_auc"], figures["valid_log_loss"])
 
 
 def _stale(history: list[dict]) -> int:

@@ -1,8 +1,9 @@
 """Export of a trained K-DCN as a versioned SavedModel for TF Serving."""
 
 import contextlib
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,7 @@ from kdcn_tf import ckg, files, manifest, options
 from kdcn_tf.config import from_dict
 from kdcn_tf.data.ctr import batches_of, require_same_features
 from kdcn_tf.errors import ConfigError, DataError
-from kdcn_tf.export import golden, warmup
+from kdcn_tf.export import card, card_facts, golden, warmup
 from kdcn_tf.export.signatures import Server
 from kdcn_tf.export.vocabulary import load_vocabulary, write_vocabulary
 from kdcn_tf.manifest import Manifest
@@ -57,6 +58,7 @@ def export(
     graph: Manifest,
     directory: str,
     version: int | None = None,
+    evaluation: str | None = None,
 ) -> str:
     """Writes `directory`/<version>/, proves it on held-out requests, and only then gives it its number.
 
@@ -71,6 +73,7 @@ def export(
         graph: manifest of that dataset.
         directory: of all versions.
         version: number of this one; the next free one by default.
+        evaluation: directory of `kdcn evaluate` whose figures go into the model card.
 
     Returns:
         Path of the new version.
@@ -78,7 +81,8 @@ def export(
     Raises:
         ConfigError: the version exists, or the directory can't be written to.
         TryAgainError: another process writes to it.
-        DataError: ids or features don't match, or the SavedModel scores differently from the model.
+        DataError: ids or features don't match, the evaluation judged other models, or the SavedModel scores
+            differently from the model.
     """
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
@@ -91,8 +95,14 @@ def export(
     final = files.join(directory, str(number))
     if files.exists(final):
         raise ConfigError(f"{final}: this version exists")
+    facts = card_facts.facts(
+        model=model, trained=trained, ctr_directory=ctr_directory, ctr=ctr, graph=graph, version=number,
+        evaluation=evaluation,
+    )  # fmt: skip
     with _unfinished(directory, number) as path:
         difference = _write(path, model, trained, ctr_directory, ctr, ckg_directory, graph)
+        _write_card(path, facts)
+        _describe(path, trained)
         tf.io.gfile.rename(path, final)
     log.info("%s: all signatures score held-out requests as in training (to %.1g)", final, difference)
     return final
@@ -132,8 +142,15 @@ def _write(path, model, trained, ctr_directory, ctr, ckg_directory, graph) -> fl
     difference = golden.check(path, model, batch, request)
     if not warmup.write_warmup(path, MODEL_NAME, request, model.spec):
         log.warning("no warm-up requests: package tensorflow-serving-api isn't installed")
-    _describe(path, trained)
     return difference
+
+
+def _write_card(path: str, facts: Mapping[str, Any]) -> None:
+    folder = files.join(path, warmup.FOLDER)
+    tf.io.gfile.makedirs(folder)
+    body = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    files.write_atomic(files.join(folder, card.JSON_FILE), body.encode("utf-8", "replace"))
+    files.write_atomic(files.join(folder, card.MARKDOWN_FILE), card.markdown(facts))
 
 
 def _golden_batch(ctr_directory: str, ctr: Manifest) -> dict[str, Any]:

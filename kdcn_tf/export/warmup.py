@@ -7,7 +7,10 @@ from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.export.golden import Request, one_context
 from kdcn_tf.export.signatures import PREDICT, RANK
 
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+FOLDER = "assets.extra"
+"""Of a SavedModel: what TF Serving doesn't load with it."""
+
+WARMUP_FILE = f"{FOLDER}/tf_serving_warmup_requests"
 
 
 def write_warmup(directory: str, model_name: str, request: Request, spec: CtrSpec) -> bool:

@@ -152,11 +152,12 @@ class Finetuning:
         return {key: np.concatenate([part[key] for part in parts]) for key in ("logits", *PREDICTED)}
 
     def evaluate(self, split: str) -> dict[str, float | None]:
-        """AUC and log loss of a split."""
+        """AUC, log loss and calibration of a split."""
         found = self.predict(split)
         return {
             f"{split}_auc": metrics.auc(found[records.LABEL], found["logits"]),
             f"{split}_log_loss": metrics.log_loss(found[records.LABEL], found["logits"]),
+            f"{split}_calibration": metrics.calibration(found[records.LABEL], found["logits"]),
         }
 
 

@@ -129,6 +129,11 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
+def selection_score(auc: float | None, log_loss: float) -> float:
+    """What weights are chosen by on validation: AUC, or where that is undefined the negative log loss."""
+    return -log_loss if auc is None else auc
+
+
 @dataclass(frozen=True)
 class Bin:
     """Impressions of neighbouring logits.

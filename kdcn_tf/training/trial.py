@@ -72,7 +72,7 @@ class Point:
     @property
     def score(self) -> float:
         """What the best look is chosen by: AUC, or log loss where AUC is undefined."""
-        return self.auc if self.auc is not None else -self.log_loss
+        return metrics.selection_score(self.auc, self.log_loss)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,12 @@ def test_chain_on_simulated_logs(tmp_path):
     figures = json.loads((tmp_path / "run/evaluation/metrics.json").read_text())
     assert set(figures["sources"]["all"]) == {"kdcn", "no_pretraining", "lr"}
     assert 0.8 < figures["best_possible"]["auc"] < 0.95
+    assert set(figures["slices"]) == {"category", "user_frequency", "item_frequency"}
+    card = json.loads((tmp_path / "run/serving/1/assets.extra/model_card.json").read_text())
+    assert card["measured"]["sources"]["all"] == figures["sources"]["all"]["kdcn"]
+    history = json.loads((tmp_path / "run/kdcn/manifest.json").read_text())["info"]["history"]
+    assert min(history[0]["drift"].values()) > 0
+    assert set(history[0]["drift"]) == {"item", "keyword", "user"}
     assert "<- clicked in the log" in first.stdout
     assert first.stdout.splitlines()[-1] == f"== SavedModel: {tmp_path}/run/serving/1"
     # The same command finds everything done, other flags are refused.

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ def test_version_is_complete_and_described(exported):
     assert sorted(p.name for p in Path(parts["directory"]).iterdir()) == ["1"]
     described = manifest.read(path, manifest.SERVING, check_digests=True)
     assert "assets.extra/tf_serving_warmup_requests" in [f.name for f in described.group("saved_model")]
+    assert "assets.extra/model_card.md" in [f.name for f in described.group("saved_model")]
+    card = json.loads(Path(path, "assets.extra/model_card.json").read_text())
+    assert (card["version"], card["splits"]["train"]["impressions"]) == (1, 80)
     assert described.info["dense"]["names"] == ["price", "sales"]
     assert config.resolve(config_file=f"{path}/config.yaml") == config.from_dict(described.config)
 
