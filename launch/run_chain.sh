@@ -98,7 +98,7 @@ export_model() {
 check_flags
 step ckg "$LAUNCH_DIR/build_ckg.sh" --raw="$raw" "${flags[@]}"
 step ckg_model "$LAUNCH_DIR/train_ckg.sh" --ckg="$run/ckg" "${flags[@]}"
-step embeddings "$kdcn" export-embeddings --model="$run/ckg_model" --ckg="$run/ckg"
+step embeddings "$kdcn" export-embeddings --model="$run/ckg_model" --ckg="$run/ckg" --vectors=surrounded
 step ctr "$LAUNCH_DIR/build_ctr.sh" --raw="$raw" --ckg="$run/ckg" "${flags[@]}"
 step kdcn "$LAUNCH_DIR/train_kdcn.sh" --ctr="$run/ctr" --embeddings="$run/embeddings" "${flags[@]}"
 # The same network without the graph's knowledge: what pretraining is worth.

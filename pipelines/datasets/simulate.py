@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 START = 1_700_000_000  # seconds since 1970, an arbitrary day
 DAY = 86_400
+SOURCE = "simulated"
 TRAIN_SHARE, VALID_SHARE = 0.8, 0.9
 """Places in the period where training and validation end."""
 
@@ -101,6 +102,7 @@ class Impressions:
                     "item_id": f"i{item.number}",
                     "label": int(clicked),
                     "position": position,
+                    "source": SOURCE,
                 }
 
     def figures(self) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -169,3 +170,14 @@ def test_memory_does_not_grow_with_the_number_of_sessions(monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_categories_have_the_sizes_of_the_papers_table(tmp_path):
+    """Of 4,000 candidates, those of a category have its share of the paper's 899,995 training records."""
+    raw = simulated(tmp_path / "raw", categories="paper", sessions=800, items=3000)
+    category = {row["item_id"]: row["category"][0] for row in stream(raw, "items")}
+    shown = Counter(category[row["item_id"]] for row in stream(raw, "impressions"))
+    paper = {"beauty": 157_027, "women": 139_167, "kitchen": 55_069, "digital": 49_455}
+    for name, rows in paper.items():
+        assert shown[name] / 4000 == pytest.approx(rows / 899_995, abs=0.03), name
+    assert len(shown) == 10
