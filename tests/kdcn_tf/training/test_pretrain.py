@@ -86,6 +86,22 @@ def test_export_is_the_encoder_output(trained):
     np.testing.assert_allclose(rows[3], table[44] + weights @ table[around] @ kernel, atol=1e-5)
 
 
+def test_surrounded_vectors_have_the_plain_ones_first(trained):
+    paths = [
+        f"--{name}={trained / folder}" for name, folder in (("model", "model"), ("ckg", "ckg"), ("output", "both"))
+    ]
+    with pytest.raises(SystemExit) as exit_info:
+        export_embeddings.main([*paths, "--vectors=surrounded", "--types=item"])
+    assert exit_info.value.code == 0
+    plain, both = (manifest.read(str(trained / name), manifest.EMBEDDINGS) for name in ("emb", "both"))
+    assert (both.number("dim"), both.info["vectors"]) == (2 * plain.number("dim"), "surrounded")
+    (_, rows), (_, wide) = (
+        next(iter(read_rows(str(trained / n), m, "item"))) for n, m in (("emb", plain), ("both", both))
+    )
+    np.testing.assert_allclose(wide[:, : plain.number("dim")], rows, atol=1e-6)
+    assert np.all(np.linalg.norm(wide[:, plain.number("dim") :], axis=1) > 0)
+
+
 def test_parquet_has_the_keys(trained):
     import pyarrow.parquet as pq
 
