@@ -50,7 +50,10 @@ class DialogueInteraction(tf.keras.layers.Layer):
             axis); a row sums to 1, without any keyword to 0.
         """
         vectors, mask = inputs
-        left, right, values = (self._split(tf.matmul(vectors, m)) for m in (self.m_a, self.m_b, self.w_v))
+        # One product of all places with all three matrices: a product per example would have a gradient per example.
+        places = tf.reshape(vectors, [-1, self._dim])
+        projected = tf.matmul(places, tf.concat([self.m_a, self.m_b, self.w_v], axis=1))
+        left, right, values = (self._split(part) for part in tf.split(projected, 3, axis=1))
         scores = tf.matmul(left, right, transpose_b=True)  # [B, h, n, n]
         if self.scale:
             scores /= (self._dim / self.heads) ** 0.5
@@ -60,7 +63,7 @@ class DialogueInteraction(tf.keras.layers.Layer):
         return flat * tf.repeat(mask, self._dim, axis=1), weights
 
     def _split(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, n, d] -> [B, h, n, d / h]."""
+        """[B * n, d] -> [B, h, n, d / h]."""
         heads = tf.reshape(x, [-1, self._length, self.heads, self._dim // self.heads])
         return tf.transpose(heads, [0, 2, 1, 3])
 

@@ -69,17 +69,47 @@ class EntityEmbedding(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        flat = tf.concat([tf.reshape(ids, [-1]) for ids in inputs], axis=0)
-        rows, index = tf.unique(self.rows_of(flat))
+        return self.look_up(inputs, [])[0]
+
+    def look_up(
+        self, inputs: Sequence[tf.Tensor], lists: Sequence[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Vectors of ids, and means of the vectors of lists of ids, by one lookup.
+
+        A list's vectors are never laid out beside each other, and its padding costs nothing.
+
+        Args:
+            inputs: int64 tensors of any shapes [...].
+            lists: int64 tensors [..., n], padded with PAD_ID.
+
+        Returns:
+            Float tensors [..., d] of the inputs, and float tensors [..., d] of the lists: the mean over the entities
+            of each (known or not), zeros for an empty one.
+        """
+        filled = [tf.where(tf.reshape(ids, [-1]) != PAD_ID)[:, 0] for ids in lists]
+        members = [tf.gather(tf.reshape(ids, [-1]), place) for ids, place in zip(lists, filled, strict=True)]
+        flat = [*(tf.reshape(ids, [-1]) for ids in inputs), *members]
+        rows, index = tf.unique(self.rows_of(tf.concat(flat, axis=0)))
         vectors = tf.nn.embedding_lookup(self.table, rows)
         if self._normalize:
             vectors = normalized(vectors)
         vectors *= tf.cast(rows != PAD_ROW, vectors.dtype)[:, None]
-        parts = tf.split(tf.gather(vectors, index), [tf.size(ids) for ids in inputs])
-        return [
-            tf.ensure_shape(tf.reshape(part, tf.concat([tf.shape(ids), [self.dim]], axis=0)), [*ids.shape, self.dim])
-            for part, ids in zip(parts, inputs, strict=True)
+        places = tf.split(index, [tf.size(ids) for ids in flat], num=len(flat))
+        found = [
+            self._shaped(tf.gather(vectors, place), ids)
+            for place, ids in zip(places[: len(inputs)], inputs, strict=True)
         ]
+        means = []
+        for place, where, ids in zip(places[len(inputs) :], filled, lists, strict=True):
+            length, firsts = int(ids.shape[-1]), ids[..., 0]
+            mean = tf.sparse.segment_mean(vectors, place, where // length, num_segments=tf.size(firsts))
+            means.append(self._shaped(mean, firsts))
+        return found, means
+
+    def _shaped(self, vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """A vector per id, laid out as the ids are."""
+        rows = tf.reshape(vectors, tf.concat([tf.shape(ids), [self.dim]], axis=0))
+        return tf.ensure_shape(rows, [*ids.shape, self.dim])
 
     def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
         """Table row of each entity id: int64, same shape."""

@@ -15,7 +15,7 @@ def masked_mean(vectors: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
     Args:
         vectors: float [..., n, d].
-        mask: float [..., n].
+        mask: float [..., n], 1 or 0, or how much each vector counts.
 
     Returns:
         float [..., d].

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kdcn_tf.layers.masking import masked_mean
-
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
 class UserState(tf.keras.layers.Layer):
@@ -14,17 +12,18 @@ class UserState(tf.keras.layers.Layer):
     $$ b_i = \frac{1}{|b_i|} \sum_{e_j \in b_i} e_j, \qquad u = f_{CNN}(B * w + b), \quad
        B = [b_1, \ldots, b_k] \in R^{d \times k} $$
 
-    A kind without behaviours has b_i = 0. A kernel spans N neighbouring kinds and the whole embedding
-    ("N x itemEmbeddingSize"), moves along the kinds and is not padded: k - N + 1 positions. Where the
-    largest N exceeds k, B is filled up with empty kinds (zero columns) to N. The paper doesn't mention
-    pooling: all positions of all filters are kept and, for all N, concatenated. f_CNN is a ReLU.
+    The lookup makes the means b_i (`EntityEmbedding.look_up`); a kind without behaviours has b_i = 0. A kernel
+    spans N neighbouring kinds and the whole embedding ("N x itemEmbeddingSize"), moves along the kinds and is
+    not padded: k - N + 1 positions. Where the largest N exceeds k, B is filled up with empty kinds (zero columns)
+    to N. The paper doesn't mention pooling: all positions of all filters are kept and, for all N, concatenated.
+    f_CNN is a ReLU.
 
     Args:
         widths: N of each convolution.
         filters: kernels per width.
 
     Input shape:
-        `(vectors, mask)`: [B, k, L, d] and [B, k, L] (1 for an item, 0 for padding).
+        [B, k, d], the means.
 
     Output shape:
         [B, sum over N of (max(k, max N) - N + 1) * filters].
@@ -38,7 +37,7 @@ class UserState(tf.keras.layers.Layer):
         self.convolutions = [tf.keras.layers.Conv1D(filters, n, activation="relu") for n in self.widths]
 
     def build(self, input_shape):
-        _, kinds, _, dim = input_shape[0]
+        _, kinds, dim = input_shape
         self._missing_kinds = max(0, max(self.widths) - kinds)
         length = kinds + self._missing_kinds
         for convolution in self.convolutions:
@@ -48,8 +47,7 @@ class UserState(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        means = masked_mean(*inputs)  # [B, k, d]
-        means = tf.pad(means, [[0, 0], [0, self._missing_kinds], [0, 0]])
+        means = tf.pad(inputs, [[0, 0], [0, self._missing_kinds], [0, 0]])
         outputs = [
             tf.reshape(convolution(means), [-1, positions * self.filters])
             for convolution, positions in zip(self.convolutions, self._positions, strict=True)

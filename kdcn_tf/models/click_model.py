@@ -17,7 +17,8 @@ Tensors = dict[str, tf.Tensor]
 
 
 class EntityVectors(NamedTuple):
-    """Vectors of an example's entities: [B, k, L, d], [B, M, d], [B, N, d], [B, d], [B, d]; of padding zeros."""
+    """Vectors of an example's entities: means of the behaviours of each kind [B, k, d]; keywords [B, M, d] and
+    [B, N, d], of padding zeros, or their means [B, d]; [B, d], [B, d]."""
 
     behaviors: tf.Tensor
     query: tf.Tensor
@@ -133,10 +134,15 @@ class ClickModel(tf.keras.Model):
         """Ids [B, k, L] of the items of each behaviour kind."""
         return tf.stack([inputs[records.behavior_key(kind)] for kind in self.spec.behaviors], axis=1)
 
-    def _look_up(self, inputs: Tensors) -> EntityVectors:
-        """Vectors of all entities by one lookup."""
-        keys = (records.QUERY_KEYWORDS, records.TITLE_KEYWORDS, records.USER, records.ITEM)
-        return EntityVectors(*self.entities([self._behaviors(inputs), *(inputs[key] for key in keys)]))
+    def _look_up(self, inputs: Tensors, keyword_means: bool = False) -> EntityVectors:
+        """Vectors of all entities by one lookup; of the keywords each, or their means."""
+        keywords = [inputs[records.QUERY_KEYWORDS], inputs[records.TITLE_KEYWORDS]]
+        singles, lists = [inputs[records.USER], inputs[records.ITEM]], [self._behaviors(inputs)]
+        if keyword_means:
+            (user, item), (behaviors, query, title) = self.entities.look_up(singles, [*lists, *keywords])
+        else:
+            (user, item, query, title), (behaviors,) = self.entities.look_up([*singles, *keywords], lists)
+        return EntityVectors(behaviors, query, title, user, item)
 
     def get_config(self) -> dict[str, Any]:
         return {

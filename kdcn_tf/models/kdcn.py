@@ -55,8 +55,7 @@ class KDCN(ClickModel):
         spec, options = self.spec, self.options
         width = spec.max_categories * options.category_dim + len(spec.dense_mean)
         if self.user_state:
-            lists = [None, len(spec.behaviors), spec.max_behaviors]
-            self.user_state.build([[*lists, self.dim], lists])
+            self.user_state.build([None, len(spec.behaviors), self.dim])
             width += self.user_state.output_size
         if self.dialogue:
             keywords = spec.max_query_keywords + spec.max_title_keywords
@@ -70,15 +69,13 @@ class KDCN(ClickModel):
 
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
         found = self._look_up(inputs)
-        behaviors_mask, query_mask = mask_of(self._behaviors(inputs)), mask_of(inputs[records.QUERY_KEYWORDS])
+        query_mask = mask_of(inputs[records.QUERY_KEYWORDS])
         context = {"query_vectors": found.query, "query_mask": query_mask}
         if self.user_state:
-            context[USER_STATE] = self.user_state((found.behaviors, behaviors_mask))
+            context[USER_STATE] = self.user_state(found.behaviors)
         if self.options.candidate:
-            size = len(self.spec.behaviors) * self.spec.max_behaviors
-            flat = tf.reshape(found.behaviors, [-1, size, self.dim])
             context["user"] = found.user
-            context["behaviors"] = masked_mean(flat, tf.reshape(behaviors_mask, [-1, size]))
+            context["behaviors"] = masked_mean(found.behaviors, self._behavior_counts(inputs))
             context["query"] = masked_mean(found.query, query_mask)
         candidate = {
             "item": found.item,
@@ -88,6 +85,10 @@ class KDCN(ClickModel):
             "statistics": self.statistics(inputs[records.DENSE]),
         }
         return context, candidate
+
+    def _behavior_counts(self, inputs: Tensors) -> tf.Tensor:
+        """How many items [B, k] of each kind there are."""
+        return tf.reduce_sum(mask_of(self._behaviors(inputs)), axis=-1)
 
     def _features(self, context: Tensors, candidate: Tensors) -> list[tf.Tensor]:
         """The parts of f, equation 9, in its order."""

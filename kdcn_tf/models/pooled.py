@@ -11,7 +11,6 @@ import tensorflow as tf
 from kdcn_tf import ckg, records
 from kdcn_tf.config import KdcnConfig
 from kdcn_tf.layers.deep import Deep, DeepCross
-from kdcn_tf.layers.masking import mask_of, masked_mean
 from kdcn_tf.layers.wide import HashedCrosses, IdWeights
 from kdcn_tf.models.click_model import ClickModel, Tensors
 
@@ -41,16 +40,15 @@ class PooledModel(ClickModel):
         return vectors * self.dim + self.spec.max_categories * self.options.category_dim + len(self.spec.dense_mean)
 
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
-        found = self._look_up(inputs)
-        means = masked_mean(found.behaviors, mask_of(self._behaviors(inputs)))
+        found = self._look_up(inputs, keyword_means=True)
         context = {
             "user": found.user,
-            "behaviors": tf.reshape(means, [-1, len(self.spec.behaviors) * self.dim]),
-            "query": masked_mean(found.query, mask_of(inputs[records.QUERY_KEYWORDS])),
+            "behaviors": tf.reshape(found.behaviors, [-1, len(self.spec.behaviors) * self.dim]),
+            "query": found.query,
         }
         candidate = {
             "item": found.item,
-            "title": masked_mean(found.title, mask_of(inputs[records.TITLE_KEYWORDS])),
+            "title": found.title,
             "categories": self.categories(inputs[records.CATEGORIES]),
             "statistics": self.statistics(inputs[records.DENSE]),
         }

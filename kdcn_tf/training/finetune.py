@@ -128,8 +128,9 @@ class Finetuning:
         with tf.GradientTape() as tape:
             logits = self.model(batch, training=True)
             loss = losses.log_loss(batch[records.LABEL], logits, batch[records.WEIGHT])
-            penalty = self.config.finetune.l2 * tf.add_n([tf.nn.l2_loss(k) for k in self._kernels])
-            total = loss + penalty
+            total = loss
+            if self.config.finetune.l2:
+                total += self.config.finetune.l2 * tf.add_n([tf.nn.l2_loss(k) for k in self._kernels])
         gradients = tape.gradient(total, [optimizer.trained for optimizer in self.optimizers])
         for optimizer, own in zip(self.optimizers, gradients, strict=True):
             optimizer.apply(own)

@@ -130,6 +130,14 @@ class Adam(Optimizer):
 
     BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
+    def _update_all(self, variable, slots, gradient, step):
+        # The same by one kernel, in place: as operations of their own these are a dozen passes over the weights.
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle, m=slots["m"].handle, v=slots["v"].handle, beta1_power=self.BETA_1**step,
+            beta2_power=self.BETA_2**step, lr=self._learning_rate(step), beta1=self.BETA_1, beta2=self.BETA_2,
+            epsilon=self.EPSILON, grad=gradient, use_locking=True,
+        )  # fmt: skip
+
     def _delta(self, gradient, old, step):
         m = self.BETA_1 * old["m"] + (1 - self.BETA_1) * gradient
         v = self.BETA_2 * old["v"] + (1 - self.BETA_2) * gradient * gradient

@@ -51,7 +51,6 @@ class Case(NamedTuple):
 
 RANGES = {"user": [[1, 4]], "item": [[4, 5], [6, 8]]}
 IDS_OF_TWO_SHAPES = ((IDS, 2, 3), (IDS,))
-LISTS = ((2, 3, 4), (MASK, 2, 3))
 NODES = ((4,), (4,))
 DEEP_CROSS = {"cross": "vector", "cross_layers": 2, "cross_rank": 3, "deep_units": [5], "dropout": 0.1}
 
@@ -73,8 +72,8 @@ CASES = [
     Case(HashedCrosses, ((IDS, 2), (IDS, 3)), {"crosses": [[0, 1], [1, 1]], "buckets": 20}),
     Case(IdWeights, ((IDS, 2), (IDS,)), {"id_ranges": [[1, 5], [7, 9]], "roles": 2}),
     Case(Match, ((8,), (8,)), {"dim": 3}),
-    Case(UserState, LISTS, {"widths": [1, 2], "filters": 3}, (0, 1)),
-    Case(UserState, LISTS, {"widths": [4], "filters": 3}, (0, 1)),
+    Case(UserState, ((2, 4),), {"widths": [1, 2], "filters": 3}),
+    Case(UserState, ((2, 4),), {"widths": [4], "filters": 3}),
     Case(mask_of, ((IDS, 3),)),
     Case(masked_mean, ((3, 4), (MASK, 3)), masked=(0, 1)),
     Case(masked_softmax, ((3,), (MASK, 3)), masked=(0, 1)),

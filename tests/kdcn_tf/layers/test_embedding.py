@@ -44,6 +44,26 @@ def test_lookup_keeps_shapes_and_padding_reads_as_zeros(layer):
     np.testing.assert_array_equal(second, [[92.0, -2.0], [94.0, -4.0], [0.0, 0.0]])
 
 
+def test_means_of_lists_leave_padding_out(layer):
+    # Equation 4. Rows r are [r + 90, -r]: item 1 is row 4, items 2 and 3 are 5 and 6, unknown ones 1. Padding may be
+    # anywhere; of lists without entity there is nothing to add up, and without any entity nothing at all.
+    lists = tf.constant([[[1, 3, 0], [0, 0, 0]], [[9, 0, 1], [2, 0, 0]]], tf.int64)
+    (single,), (means, none) = layer.look_up([tf.constant([5], tf.int64)], [lists, tf.zeros([2, 4], tf.int64)])
+    np.testing.assert_array_equal(single, [[92.0, -2.0]])
+    np.testing.assert_allclose(means, [[[95.0, -5.0], [0.0, 0.0]], [[92.5, -2.5], [95.0, -5.0]]])
+    np.testing.assert_array_equal(none, np.zeros([2, 2]))
+
+
+def test_means_have_the_gradient_of_means(layer):
+    ids = tf.constant([[1, 3, 3], [3, 0, 0], [0, 0, 0]], tf.int64)
+    with tf.GradientTape() as tape:
+        _, (means,) = layer.look_up([], [ids])
+        total = tf.reduce_sum(means * [[6.0, 6.0], [1.0, 2.0], [5.0, 5.0]])
+    slices = tape.gradient(total, layer.table)
+    got = {int(row): value.tolist() for row, value in zip(slices.indices, slices.values.numpy(), strict=True)}
+    assert got == {4: [2.0, 2.0], 6: [5.0, 6.0]}  # item 3: two of three of the first list, all of the second
+
+
 def test_gradient_has_one_slice_for_each_distinct_row(layer):
     # Item 3 occurs three times, in both inputs: its slice is 3, not three slices. PAD's slice is 0.
     with tf.GradientTape() as tape:
