@@ -13,11 +13,14 @@ from kdcn_tf.config import Config
 
 ROOT = Path(__file__).parents[1]
 
+PLAIN = """
+    errors options ckg keys text presets files jsonl config config_clicks manifest command dispatch costs planning
+    places runs spaces workers contestants extras pages
+""".split()
+
 FLOORS: list[set[str]] = [
     # plain Python: errors, options, schema, presets, manifests, what a command looks like
-    {f"kdcn_tf.{name}" for name in ("errors", "options", "ckg", "keys", "text", "presets", "files", "jsonl", "config",
-                                    "manifest", "command", "dispatch", "costs", "planning", "places", "runs", "spaces",
-                                    "workers", "contestants", "extras", "pages")} | {"kdcn_tf"},
+    {f"kdcn_tf.{name}" for name in PLAIN} | {"kdcn_tf"},
     {"kdcn_tf.records"},  # contracts of records
     {"kdcn_tf.data"},  # tf.data
     {"kdcn_tf.losses", "kdcn_tf.layers"},  # maths

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kdcn_tf import records
-from kdcn_tf.config import GbdtConfig
+from kdcn_tf.config_clicks import GbdtConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.models.tabular import Columns, Examples, Table
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kdcn_tf import records
-from kdcn_tf.config import KdcnConfig
+from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.dense import DenseTransform

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
-from kdcn_tf.config import KdcnConfig
+from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.layers.deep import DeepCross
 from kdcn_tf.layers.dialogue import DialogueInteraction
 from kdcn_tf.layers.masking import mask_of, masked_mean

@@ -7,7 +7,7 @@ import numpy as np
 
 from kdcn_tf import records
 from kdcn_tf.ckg import PAD_ID
-from kdcn_tf.config import LrConfig
+from kdcn_tf.config_clicks import LrConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.records import OOV_ID

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
-from kdcn_tf.config import KdcnConfig
+from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.layers.deep import Deep, DeepCross
 from kdcn_tf.layers.wide import HashedCrosses, IdWeights
 from kdcn_tf.models.click_model import ClickModel, Tensors

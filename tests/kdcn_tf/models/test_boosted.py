@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from support.click_models import tabular_examples
 
 from kdcn_tf import records
-from kdcn_tf.config import GbdtConfig, LrConfig
+from kdcn_tf.config_clicks import GbdtConfig, LrConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.models.boosted import BoostedTrees
 from kdcn_tf.models.linear import LogisticRegression

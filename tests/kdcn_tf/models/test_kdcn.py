@@ -8,7 +8,7 @@ from support.click_models import DESCRIBED, SMALL, padding_of, small, some_input
 from support.ctr_data import ID_MAP
 
 from kdcn_tf import config, records
-from kdcn_tf.config import KdcnConfig
+from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.losses import log_loss

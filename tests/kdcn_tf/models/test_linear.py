@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression as Fitted
 from sklearn.metrics import log_loss
 
 from kdcn_tf import records
-from kdcn_tf.config import LrConfig
+from kdcn_tf.config_clicks import LrConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.models.linear import LogisticRegression
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
-from kdcn_tf.config import KdcnConfig
+from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.models.pooled import CROSSES, DCN, DNN, WideDeep
 
