@@ -170,10 +170,17 @@ class AveragedAdam(Adam):
         super().__init__(variables, learning_rate, wire)
         self._average = average
 
+    def _update_all(self, variable, slots, gradient, step):
+        before = variable.read_value()
+        super()._update_all(variable, slots, gradient, step)
+        slots["ahead"].assign(self._kept(step) * (slots["ahead"] + (before - variable.read_value())))
+
     def _delta(self, gradient, old, step):
         delta, new = super()._delta(gradient, old, step)
-        kept = tf.minimum(self._average, step / (step + 9.0))
-        return delta, {**new, "ahead": kept * (old["ahead"] + delta)}
+        return delta, {**new, "ahead": self._kept(step) * (old["ahead"] + delta)}
+
+    def _kept(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(self._average, step / (step + 9.0))
 
     @contextlib.contextmanager
     def averages(self) -> Iterator[None]:

@@ -73,15 +73,17 @@ def test_gradients_that_travel_are_rounded_and_summed_in_full():
     np.testing.assert_allclose(table, [[0.0], [-1.0]], atol=1e-5)
 
 
-def test_averages_follow_the_weights_row_by_row():
-    # Steps 1, 2, 3 keep 1/10, 2/11 and 1/5, the limit, of the old mean. The last row is never touched.
+@pytest.mark.parametrize("rows", [True, False], ids=["rows", "dense"])
+def test_averages_follow_the_weights(rows):
+    # Steps 1, 2, 3 keep 1/10, 2/11 and 1/5, the limit, of the old mean. The last row never gets a gradient.
     start = np.array([[1.0, -1.0], [5.0, 5.0]], np.float32)
     table, plain = tf.Variable(start), tf.Variable(start)
     mine, other = AveragedAdam([table], 0.1, average=0.2), Adam([plain], 0.1)
     mean = start.copy()
     for kept, gradient in ((0.1, [1.0, 2.0]), (2 / 11, [-3.0, 1.0]), (0.2, [0.5, 0.0])):
         for optimizer in (mine, other):
-            optimizer.apply([tf.IndexedSlices(tf.constant([gradient]), tf.constant([0]), [2, 2])])
+            dense = tf.constant([gradient, [0.0, 0.0]])
+            optimizer.apply([tf.IndexedSlices(dense[:1], tf.constant([0]), [2, 2]) if rows else dense])
         mean = kept * mean + (1 - kept) * plain.numpy()
     np.testing.assert_allclose(table, plain, atol=1e-6)
     with mine.averages():
