@@ -14,7 +14,7 @@ from absl import flags
 
 from kdcn_tf import ckg, command, files, keys, manifest
 from kdcn_tf.errors import DataError
-from pipelines import adjacency, batches, entities, hashing, triples, writing
+from pipelines import adjacency, batches, hashing, ids, triples, writing
 from pipelines.datasets import tables
 
 ENTITY = "entity"
@@ -141,7 +141,7 @@ def _write(
         kind=manifest.CKG,
         files=groups,
         counts={"used.triples": sum(len(order) for order, _ in splits.values())},
-        id_map=entities.id_map(by_type, relations),
+        id_map=ids.id_map(by_type, relations),
         info={"stored_neighbors": stored},
     )
     manifest.write(output, made)
@@ -168,7 +168,7 @@ def _write_keys(output: str, names: Sequence[str]) -> Iterator[writing.FileRow]:
     for start in range(0, len(names), _IDS_PER_FILE):
         part = names[start : start + _IDS_PER_FILE]
         data = "".join(f"{key}\n" for key in part).encode()
-        yield entities.write_keys(output, ENTITY, data, count=len(part), first=1 + start)
+        yield ids.write_keys(output, ENTITY, data, count=len(part), first=1 + start)
 
 
 def _write_adjacency(output: str, rows: np.ndarray, total: int, stored: int) -> Iterator[writing.FileRow]:

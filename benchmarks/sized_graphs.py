@@ -11,8 +11,7 @@ import numpy as np
 
 from benchmarks import graphs
 from kdcn_tf import manifest, records
-from pipelines import entities as id_maps
-from pipelines import writing
+from pipelines import ids, writing
 
 SKEW, MIN_DEGREE = 0.5, 5
 """An entity of rank u, in (0, 1], has degree MIN_DEGREE * u ** -SKEW (10 on average), and is drawn as often."""
@@ -43,7 +42,7 @@ def write(output: str, *, entities: int, stored: int = 10, seed: int = 1) -> man
     made = manifest.Manifest(
         kind=manifest.CKG,
         files=groups,
-        id_map=id_maps.id_map(keys, [f"r{number}" for number in range(RELATIONS)]),
+        id_map=ids.id_map(keys, [f"r{number}" for number in range(RELATIONS)]),
         info={"stored_neighbors": stored},
     )
     manifest.write(output, made)

@@ -15,9 +15,10 @@ from kdcn_tf import ckg, records
 from kdcn_tf.config import CkgConfig
 from pipelines import batches, exchange, writing
 from pipelines.batches import column
-from pipelines.entities import Plan
 from pipelines.exchange import Exchange
+from pipelines.ids import Plan
 
+PAIR = "pair"
 _IDS_PER_BLOCK = 1024
 _FAN_IN = 256  # files whose edges one step merges
 _ROWS_BEFORE_CUT = 1 << 20

@@ -12,7 +12,7 @@ from kdcn_tf import ckg, manifest
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.manifest import DataFile, Manifest
-from pipelines import batches, entities, hashing
+from pipelines import batches, entities, hashing, ids
 from pipelines.exchange import Exchange
 from pipelines.stating import HASH, NAME, TYPE
 
@@ -94,11 +94,11 @@ class _Give(beam.DoFn):
         directory, entity_type, entry = file
         data = manifest.read_file(directory, entry)
         keys = data.decode().splitlines()
-        copied = entities.write_keys(self._directory, entity_type, data, count=len(keys), first=entry.first)
+        copied = ids.write_keys(self._directory, entity_type, data, count=len(keys), first=entry.first)
         yield beam.pvalue.TaggedOutput(FILES, copied)
         hashes = hashing.of_texts(keys, entity_type, self._salt)
-        ids = np.arange(entry.first, entry.first + len(keys))
-        rows = pa.table({TYPE: [entity_type] * len(keys), NAME: keys, HASH: hashes, entities.ID: ids})
+        given = np.arange(entry.first, entry.first + len(keys))
+        rows = pa.table({TYPE: [entity_type] * len(keys), NAME: keys, HASH: hashes, entities.ID: given})
         for part, found in batches.split(rows, hashing.parts(hashes, self._to.parts)):
             yield part, (entities.GIVEN, self._to.pack(found))
 

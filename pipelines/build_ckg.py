@@ -15,7 +15,7 @@ from absl import flags
 
 from kdcn_tf import ckg, command, manifest, options
 from kdcn_tf.config import Config
-from pipelines import base, batches, entities, exchange, graph, inputs, job, triples
+from pipelines import base, batches, exchange, graph, ids, inputs, job, triples
 
 _STREAMS = ("users", "items", "sessions", "behaviors")
 
@@ -60,7 +60,7 @@ def _finish(
         grown_from.patterns if grown_from else (),
     )
     groups = {name: parts for name, parts in results.files.items() if name.startswith("entities/")}
-    id_map = entities.id_map(groups, patterns)
+    id_map = ids.id_map(groups, patterns)
     made = manifest.Manifest(
         kind=manifest.CKG,
         files={**dict.fromkeys(graph.SPLITS, ()), **results.files},

@@ -5,7 +5,7 @@ and numbers from 0; what stands before the part is added where the ids are used.
 entities get equal ids on any machine and for any number of parts, and no step holds all entities.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -15,9 +15,7 @@ import pyarrow as pa
 from kdcn_tf import ckg
 from kdcn_tf.config import CkgConfig
 from kdcn_tf.errors import DataError
-from kdcn_tf.manifest import DataFile
-from kdcn_tf.options import fingerprint
-from pipelines import batches, exchange, hashing, writing
+from pipelines import batches, exchange, hashing, ids, writing
 from pipelines.batches import column
 from pipelines.counting import COUNTS, CountingDoFn
 from pipelines.distinct import TIMES
@@ -25,33 +23,14 @@ from pipelines.exchange import Exchange
 from pipelines.stating import HASH, NAME, TYPE
 
 SIZES, KEYS, FORWARD = "sizes", "keys", "forward"
-"""Tags: (`Part`, number), (`Part`, Arrow bytes of keys), what the properties' turn needs."""
+"""Tags: (`ids.Part`, number), (`ids.Part`, Arrow bytes of keys), what the properties' turn needs."""
 
 NAMES, GIVEN, ASKED, OWNED, KEPT = "names", "given", "asked", "owned", "kept"
 """Kinds of values: names; names with ids of a base graph; (file, origin, first, hashes and occurrences); values with
 properties; properties kept by a value."""
 
-PLACE, ID = "place", "id"
-_DROPPED_CODE, _GIVEN_CODE = -1, -2
+ID = "id"
 _RARE_FILTERED = np.array(ckg.RARE_FILTERED_TYPES)
-
-Part = tuple[str, int]
-"""Entity type and part of the hashes' range."""
-
-
-def type_order(entity_type: str) -> tuple[int, str]:
-    """Sort key of types: those of the paper in their order, then the others by name."""
-    known = ckg.ENTITY_TYPES.index(entity_type) if entity_type in ckg.ENTITY_TYPES else len(ckg.ENTITY_TYPES)
-    return known, entity_type
-
-
-def first_ids(sizes: Iterable[tuple[Part, int]], first: int = ckg.PAD_ID + 1) -> dict[Part, int]:
-    """First id of every part; id 0 is PAD."""
-    found = {}
-    for part, size in sorted(sizes, key=lambda row: (type_order(row[0][0]), row[0][1])):
-        found[part] = first
-        first += size
-    return found
 
 
 class _Known(NamedTuple):
@@ -74,25 +53,24 @@ def distinct(names: pa.Table) -> _Known:
     arranged = names.take(order)
     types = np.asarray(arranged.column(TYPE).to_numpy(zero_copy_only=False))
     keys = np.asarray(arranged.column(NAME).to_numpy(zero_copy_only=False))
-    if bool((~first[1:] & ((types[1:] != types[:-1]) | (keys[1:] != keys[:-1]))).any()):
-        place = int(np.flatnonzero(~first[1:] & ((types[1:] != types[:-1]) | (keys[1:] != keys[:-1])))[0])
+    clashes = np.flatnonzero(~first & batches.first_of_groups(types, keys))
+    if len(clashes):
         raise DataError(
-            f"an entity of type {types[place]} and one of type {types[place + 1]} have the same 64-bit hash; "
+            f"an entity of type {types[clashes[0] - 1]} and one of type {types[clashes[0]]} have the same 64-bit hash; "
             "set ckg.hash_salt to another number and build the graph again"
         )
     starts = np.flatnonzero(first)
     return _Known(hashes[starts], types[starts], arranged.column(NAME).take(starts).combine_chunks())
 
 
-def _with_given(named: list[tuple], given: list[tuple]) -> tuple[_Known, np.ndarray]:
-    """The distinct entities of a part, and the ids that they have in the base graph; 0: none."""
-    tables = [exchange.unpack([packed for (packed,) in some]) for some in (named, given) if some]
-    known = distinct(pa.concat_tables([rows.select([TYPE, NAME, HASH]) for rows in tables]).combine_chunks())
-    ids = np.zeros(len(known.hashes), np.int64)
-    if given:
-        place, _ = batches.places(column(tables[-1], HASH), known.hashes)
-        ids[place] = column(tables[-1], ID)
-    return known, ids
+def _with_given(named: Mapping[str, pa.Table]) -> tuple[_Known, np.ndarray]:
+    """The distinct entities of a part, by kind of value, and the ids that they have in the base graph; 0: none."""
+    known = distinct(pa.concat_tables([rows.select([TYPE, NAME, HASH]) for rows in named.values()]).combine_chunks())
+    given = np.zeros(len(known.hashes), np.int64)
+    if GIVEN in named:
+        place, _ = batches.places(column(named[GIVEN], HASH), known.hashes)
+        given[place] = column(named[GIVEN], ID)
+    return known, given
 
 
 class _Asked(NamedTuple):
@@ -108,7 +86,7 @@ class _Asked(NamedTuple):
 
 
 class _Number(CountingDoFn):
-    """(part, values) -> (file, origin, fields of `Answer`), with SIZES, KEYS, FORWARD and COUNTS.
+    """(part, values) -> (file, origin, fields of `ids.Answer`), with SIZES, KEYS, FORWARD and COUNTS.
 
     Users, items, sellers, sessions, categories and types of outside graphs are all kept. A tag, value,
     intention or keyword that occurs in fewer than `min_count` triples is dropped, judged on the triples
@@ -126,13 +104,14 @@ class _Number(CountingDoFn):
             found[kind].append(tuple(value))
         if not found[ASKED]:
             return
-        known, given = _with_given(found[NAMES], found[GIVEN])
+        named = {kind: exchange.unpack([one for (one,) in found[kind]]) for kind in (NAMES, GIVEN) if found[kind]}
+        known, given = _with_given(named)
         asked = [_Asked(file, origin, first, exchange.unpack([packed])) for file, origin, first, packed in found[ASKED]]
         used, occurrences = self._used(known, [one.rows for one in asked])
         kept = used & ((given > 0) | self._often_enough(known, occurrences, found[KEPT]))
         if not self._properties:
             yield from self._owners(known, kept, found[OWNED])
-            yield from self._forward(part, known, found, asked)
+            yield from self._forward(part, known, named, asked)
             late = known.types == ckg.PROPERTY
             used, kept = used & ~late, kept & ~late
         for entity_type, number in zip(
@@ -170,7 +149,7 @@ class _Number(CountingDoFn):
         for to in np.unique(parts).tolist():
             yield beam.pvalue.TaggedOutput(FORWARD, (to, (KEPT, owners[parts == to].tobytes())))
 
-    def _forward(self, part: int, known: _Known, found: dict[str, list[tuple]], asked: list[_Asked]) -> Iterator[Any]:
+    def _forward(self, part: int, known: _Known, named: dict[str, pa.Table], asked: list[_Asked]) -> Iterator[Any]:
         """What concerns properties, to the same part's second turn."""
         late = known.hashes[known.types == ckg.PROPERTY]
 
@@ -180,20 +159,19 @@ class _Number(CountingDoFn):
                 yield beam.pvalue.TaggedOutput(FORWARD, (part, (*head, self._to.pack(mine))))
 
         if len(late):
-            for kind in (NAMES, GIVEN):
-                if found[kind]:
-                    yield from tell(exchange.unpack([packed for (packed,) in found[kind]]), kind)
+            for kind, rows in named.items():
+                yield from tell(rows, kind)
             for file, origin, first, rows in asked:
                 places = pa.array(np.arange(first, first + rows.num_rows, dtype=np.uint32))
-                yield from tell(rows.append_column(PLACE, places), ASKED, file, origin, first)
+                yield from tell(rows.append_column(ids.PLACE, places), ASKED, file, origin, first)
 
     def _numbered(
         self, part: int, known: _Known, given: np.ndarray, kept: np.ndarray, asked: list[_Asked]
     ) -> Iterator[Any]:
         """Numbers the kept entities of each type from 0, where they have no id yet, and answers the files."""
         new = kept & (given == 0)
-        types = sorted(set(known.types[new]), key=type_order)
-        code, rank = np.where(kept, _GIVEN_CODE, _DROPPED_CODE).astype(np.int16), given.astype(np.uint32)
+        types = sorted(set(known.types[new]), key=ids.type_order)
+        code, rank = np.where(kept, ids.GIVEN, ids.DROPPED).astype(np.int16), given.astype(np.uint32)
         for number, entity_type in enumerate(types):
             mine = np.flatnonzero(new & (known.types == entity_type))
             code[mine], rank[mine] = number, np.arange(len(mine))
@@ -202,89 +180,17 @@ class _Number(CountingDoFn):
             yield beam.pvalue.TaggedOutput(KEYS, ((entity_type, part), keys))
         for file, origin, first, rows in asked:
             place, _ = batches.places(column(rows, HASH), known.hashes)
-            found = batches.table(code=code[place], rank=rank[place])
+            found = batches.table(**{ids.CODE: code[place], ids.RANK: rank[place]})
             if self._properties:
-                found = found.append_column(PLACE, rows.column(PLACE))
+                found = found.append_column(ids.PLACE, rows.column(ids.PLACE))
             yield file, origin, (part, types, first, self._to.pack(found))
-
-
-class Answer(NamedTuple):
-    """Ids of the entities that a file's triples of one origin name, as far as one part of the hashes' range goes.
-
-    Attributes:
-        part: the part.
-        types: entity types by code.
-        first: place of the first row.
-        packed: Arrow bytes of code (-1: not kept, -2: has an id) and rank in the part or id; of properties with a
-            column of places.
-    """
-
-    part: int
-    types: list[str]
-    first: int
-    packed: bytes
-
-
-def ids_of(number: int, told: Iterable[Answer], ids: "Plan") -> np.ndarray:
-    """Ids of `number` entities, by place; `PAD_ID` where one isn't kept.
-
-    Raises:
-        ValueError: a part didn't answer all that it was asked.
-    """
-    found = np.full(number, ckg.PAD_ID, np.int64)
-    answered = 0
-    for answer in told:
-        rows = exchange.unpack([answer.packed])
-        if PLACE in rows.column_names:
-            place = column(rows, PLACE)
-        else:
-            place = np.arange(answer.first, answer.first + rows.num_rows)
-            answered += rows.num_rows
-        code = column(rows, "code")
-        firsts = np.array([ids.firsts[entity_type, answer.part] for entity_type in answer.types], np.int64)
-        kept = code >= 0
-        found[place[kept]] = firsts[code[kept]] + column(rows, "rank")[kept]
-        has_id = code == _GIVEN_CODE
-        found[place[has_id]] = column(rows, "rank")[has_id]
-    if answered != number:
-        raise ValueError(f"{answered} of {number} entities were answered for")
-    return found
-
-
-class Plan(NamedTuple):
-    """Where ids begin.
-
-    Attributes:
-        firsts: first id of every part.
-        spans: type -> its new ids [first, last).
-        first: of all new ids; smaller ones are given.
-    """
-
-    firsts: dict[Part, int]
-    spans: dict[str, tuple[int, int]]
-    first: int
-
-    @property
-    def number(self) -> int:
-        """Entities in all."""
-        return max((last for _, last in self.spans.values()), default=self.first) - 1
-
-
-def plan(sizes: Iterable[tuple[Part, int]], first_id: int = ckg.PAD_ID + 1) -> Plan:
-    found = list(sizes)
-    firsts = first_ids(found, first_id)
-    spans: dict[str, tuple[int, int]] = {}
-    for part, size in found:
-        first, last = spans.get(part[0], (firsts[part], 0))
-        spans[part[0]] = min(first, firsts[part]), max(last, firsts[part] + size)
-    return Plan(firsts, spans, first_id)
 
 
 class NumberEntities(beam.PTransform):
     """What is known and asked of each part of the hashes' range -> ids, and the files of the id map.
 
     Input (part, value), values as listed at `NAMES` and the other kinds. Output {"ids": (file, origin, fields of
-    `Answer`), "plan": one `Plan`, "files": FileRow, COUNTS}.
+    `ids.Answer`), "plan": one `ids.Plan`, "files": FileRow, COUNTS}.
     """
 
     def __init__(self, directory: str, config: CkgConfig, to: Exchange, first_id: int = ckg.PAD_ID + 1):
@@ -306,7 +212,7 @@ class NumberEntities(beam.PTransform):
         both = {
             name: (first[name], second[name]) | f"Both{name}" >> beam.Flatten() for name in ("ids", SIZES, KEYS, COUNTS)
         }
-        found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(plan, self._first_id)
+        found = both[SIZES] | "Gather" >> beam.combiners.ToList() | "Plan" >> beam.Map(ids.plan, self._first_id)
         files = (
             both[KEYS]
             | "Pieces" >> beam.FlatMap(self._pieces, beam.pvalue.AsSingleton(found))
@@ -315,11 +221,13 @@ class NumberEntities(beam.PTransform):
         )
         return {"ids": both["ids"], "plan": found, "files": files, COUNTS: both[COUNTS]}
 
-    def _pieces(self, element: tuple[Part, bytes], ids: Plan) -> Iterator[tuple[tuple[str, int], tuple[int, bytes]]]:
+    def _pieces(
+        self, element: tuple[ids.Part, bytes], plan: ids.Plan
+    ) -> Iterator[tuple[tuple[str, int], tuple[int, bytes]]]:
         """(part, keys) -> ((type, file number), (first id, keys))."""
         part, packed = element
         keys = exchange.unpack([packed])
-        start, (first, _) = ids.firsts[part], ids.spans[part[0]]
+        start, (first, _) = plan.firsts[part], plan.spans[part[0]]
         files = (np.arange(start, start + keys.num_rows) - first) // self._ids_per_file
         for number, rows in batches.split(keys, files):
             yield (part[0], number), (max(start, first + number * self._ids_per_file), self._to.pack(rows))
@@ -329,36 +237,4 @@ class NumberEntities(beam.PTransform):
         ordered = sorted(pieces)
         keys = exchange.unpack([packed for _, packed in ordered]).column(NAME).to_pylist()
         data = "".join(f"{key}\n" for key in keys).encode()
-        return write_keys(self._directory, entity_type, data, count=len(keys), first=ordered[0][0])
-
-
-def write_keys(directory: str, entity_type: str, data: bytes, *, count: int, first: int) -> writing.FileRow:
-    """Writes a file of the id map, named by its first id so that names sort as ids do."""
-    group = f"entities/{entity_type}"
-    name = f"entities-{entity_type}-{first:012d}.txt"
-    return writing.write_file(directory, group=group, name=name, data=data, count=count, first=first)
-
-
-def id_map(groups: dict[str, tuple[DataFile, ...]], relations: Iterable[str]) -> ckg.IdMap:
-    """The id map that written `entities/<type>` files make up."""
-    ranges: dict[str, tuple[int, int]] = {}
-    grown: dict[str, tuple[tuple[int, int], ...]] = {}
-    digests = []
-    for group, parts in groups.items():
-        entity_type = group.removeprefix("entities/")
-        first, *more = _spans(parts)
-        ranges[entity_type] = first
-        if more:
-            grown[entity_type] = tuple(more)
-        digests.append([entity_type, [part.sha256 for part in parts]])
-    return ckg.IdMap(ranges, tuple(relations), fingerprint(digests), grown)
-
-
-def _spans(parts: Iterable[DataFile]) -> list[tuple[int, int]]:
-    """Ranges of ids that files, in their order, make up."""
-    found: list[tuple[int, int]] = []
-    for part in parts:
-        follows = found and found[-1][1] == part.first
-        first = found.pop()[0] if follows else part.first
-        found.append((first, part.first + part.count))
-    return found
+        return ids.write_keys(self._directory, entity_type, data, count=len(keys), first=ordered[0][0])

@@ -17,7 +17,7 @@ from kdcn_tf.errors import ConfigError, DataError, KdcnError, TryAgainError, Una
 from kdcn_tf.manifest import DataFile
 from pipelines import counting, dead_letters, engines
 from pipelines.engines import beam_options as beam_options
-from pipelines.entities import type_order
+from pipelines.ids import type_order
 from pipelines.inputs import Inputs
 
 _ERRORS = {kind.__name__: kind for kind in (ConfigError, DataError, UnavailableError, TryAgainError)}

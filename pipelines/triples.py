@@ -13,12 +13,14 @@ import pyarrow as pa
 
 from kdcn_tf import ckg, records
 from kdcn_tf.config import CkgConfig
-from pipelines import adjacency, batches, entities, exchange, hashing, writing
+from pipelines import adjacency, batches, exchange, hashing, writing
+from pipelines.adjacency import PAIR
 from pipelines.batches import column
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 from pipelines.distinct import TIMES, WEIGHT, hash_of, merged_triples
-from pipelines.entities import ASKED, OWNED, Answer, Plan
+from pipelines.entities import ASKED, OWNED
 from pipelines.exchange import Exchange
+from pipelines.ids import Answer, Plan, ids_of
 from pipelines.statements import HEAD, PATTERN, TAIL, pattern_hash
 from pipelines.stating import HASH
 
@@ -28,6 +30,8 @@ SPLITS = (TRAIN, VALID, TEST)
 PATTERNS, TOLD, EDGES = "patterns", "told", "edges"
 """Tags: pattern hash, (part, value for `entities.NumberEntities`), (range, `adjacency.Edges`)."""
 
+ORDER = "order"
+_CARRIED = (WEIGHT, PAIR, ORDER)
 _TRIPLES, _IDS = "triples", "ids"
 _LOG_PATTERNS = frozenset(ckg.LOG_PATTERNS)
 _SPLIT_PLACE = 1 << 40  # more than any split has files
@@ -82,7 +86,7 @@ class _Place(CountingDoFn):
     ) -> Iterator[Any]:
         part, packed = element
         rows = exchange.unpack(packed)
-        found = merged_triples(rows)
+        found = _with_hashes(merged_triples(rows))
         self.count("filtered.triples.duplicate", int(column(rows, WEIGHT).sum()) - found.num_rows)
         for pattern in np.unique(column(found, PATTERN)).tolist():
             yield beam.pvalue.TaggedOutput(PATTERNS, pattern)
@@ -99,8 +103,8 @@ class _Place(CountingDoFn):
         valid, test = self._fractions
         shares = np.array([1 - valid - test, valid, test])
         files = np.ceil(stated * shares / self._triples_per_file).astype(np.int64)
-        split = pick_splits(hash_of(rows), valid, test)
-        number = _file_numbers(hashing.of_pairs(column(rows, HEAD), column(rows, TAIL)), files[split])
+        split = pick_splits(column(rows, ORDER), valid, test)
+        number = _file_numbers(column(rows, PAIR), files[split])
         for place, found in batches.split(rows, split * _SPLIT_PLACE + number):
             index, file = divmod(place, _SPLIT_PLACE)
             yield (SPLITS[index], file, int(files[index])), found
@@ -143,7 +147,7 @@ class _Encode(CountingDoFn):
         self._directory, self._block_size, self._to = directory, config.block_size, to
         self._ids_per_file, self._stored = config.ids_per_file, config.stored_neighbors
 
-    def process(self, element: tuple[File, Iterable[tuple]], ids: Plan, relations: Mapping[int, int]) -> Iterator[Any]:
+    def process(self, element: tuple[File, Iterable[tuple]], plan: Plan, relations: Mapping[int, int]) -> Iterator[Any]:
         (split, number, files), values = element
         triples: dict[int, tuple] = {}
         told: dict[int, list[Answer]] = {}
@@ -153,7 +157,7 @@ class _Encode(CountingDoFn):
             else:
                 told.setdefault(part, []).append(Answer(*value))
         encoded = [
-            self._with_ids(packed, ends, told.get(part, []), ids, relations)
+            self._with_ids(packed, ends, told.get(part, []), plan, relations)
             for part, (packed, ends) in sorted(triples.items())
         ]
         rows = _arranged(pa.concat_tables(encoded).combine_chunks())
@@ -171,16 +175,16 @@ class _Encode(CountingDoFn):
         )
 
     def _with_ids(
-        self, packed: bytes, ends: int, told: list[Answer], ids: Plan, relations: Mapping[int, int]
+        self, packed: bytes, ends: int, told: list[Answer], plan: Plan, relations: Mapping[int, int]
     ) -> pa.Table:
-        """The triples of one part of which both ends are kept, by their ids; what `_with_places` adds stays."""
+        """The triples of one part of which both ends are kept, by their ids."""
         rows = exchange.unpack([packed])
-        found = entities.ids_of(ends, told, ids)
+        found = ids_of(ends, told, plan)
         head, tail = found[column(rows, HEAD)], found[column(rows, TAIL)]
         codes, which = np.unique(column(rows, PATTERN), return_inverse=True)
         relation = np.array([relations[code] for code in codes.tolist()], np.int64)[which]
         made = {records.HEAD: head, records.RELATION: relation, records.TAIL: tail}
-        encoded = batches.table(**made, **{name: column(rows, name) for name in (WEIGHT, "pair", "order")})
+        encoded = batches.table(**made, **{name: rows.column(name) for name in _CARRIED})
         kept = (head != ckg.PAD_ID) & (tail != ckg.PAD_ID)
         self.count("filtered.triples.rare", int(rows.num_rows - kept.sum()))
         return encoded.filter(pa.array(kept))
@@ -191,17 +195,21 @@ def _ends(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.concatenate([column(rows, HEAD), column(rows, TAIL)]), return_inverse=True)
 
 
-def _with_places(rows: pa.Table, places: np.ndarray) -> pa.Table:
-    """Triples by the places of their ends; "pair" and "order" are the hashes of each one's pair and of itself."""
+def _with_hashes(rows: pa.Table) -> pa.Table:
+    """Triples with the hashes of each one's pair (PAIR) and of itself (ORDER)."""
     pairs = hashing.of_pairs(column(rows, HEAD), column(rows, TAIL))
+    return rows.append_column(PAIR, pa.array(pairs)).append_column(ORDER, pa.array(hash_of(rows)))
+
+
+def _with_places(rows: pa.Table, places: np.ndarray) -> pa.Table:
+    """Triples by the places of their ends in place of their hashes."""
     head, tail = places[: rows.num_rows].astype(np.uint32), places[rows.num_rows :].astype(np.uint32)
-    found = {HEAD: head, PATTERN: column(rows, PATTERN), TAIL: tail, WEIGHT: column(rows, WEIGHT)}
-    return batches.table(**found, pair=pairs, order=hash_of(rows))
+    return batches.table(**{HEAD: head, TAIL: tail, **{name: rows.column(name) for name in (PATTERN, *_CARRIED)}})
 
 
 def _arranged(rows: pa.Table) -> pa.Table:
     """Rows in the order in which they are written."""
-    orders = column(rows, "order")
+    orders = column(rows, ORDER)
     if (orders[1:] > orders[:-1]).all():  # the usual case: all from one part
         return rows
     order = np.argsort(orders)

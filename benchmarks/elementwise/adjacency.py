@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from benchmarks.elementwise import triples, writing
+from benchmarks.elementwise import triples
 from kdcn_tf import ckg, records
+from pipelines import writing
 
 _PAIR = struct.Struct("<2q")
 _IDS_PER_BLOCK = 1024

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from benchmarks.elementwise import writing
 from benchmarks.elementwise.extract import split_triple
 from kdcn_tf import ckg, keys
+from pipelines import writing
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 
 _PATTERNS = frozenset(ckg.LOG_PATTERNS)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 import numpy as np
 
-from benchmarks.elementwise import writing
 from benchmarks.elementwise.extract import split_triple
 from kdcn_tf import ckg, keys, records
+from pipelines import writing
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
 
 TRAIN, VALID, TEST = "train", "valid", "test"

@@ -8,7 +8,7 @@ from support.raw_logs import read_records
 
 from kdcn_tf import records
 from kdcn_tf.config import CkgConfig
-from pipelines import adjacency, entities
+from pipelines import adjacency, ids
 from pipelines.exchange import Exchange
 
 
@@ -66,7 +66,7 @@ def test_keeps_the_edges_with_the_smallest_hash_whatever_the_pieces(monkeypatch)
 def test_every_id_of_every_range_is_there(tmp_path):
     # 7 entities, 3 a file: [1, 4), [4, 7), [7, 8). Only 2 and 7 have an edge.
     write = adjacency.WriteAdjacency(str(tmp_path), CkgConfig(ids_per_file=3, stored_neighbors=2), Exchange(1))
-    plan = entities.plan([(("item", 0), 7)])
+    plan = ids.plan([(("item", 0), 7)])
     found = dict(adjacency.edges(rows([(2, 7)]), ids_per_file=3, stored=2))
     packed = {part: tuple(map(Exchange(1).pack, edges)) for part, edges in found.items()}
     files = [write._write((part, [None, *([packed[part]] if part in packed else [])]), plan) for part in range(3)]

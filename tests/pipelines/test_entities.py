@@ -12,7 +12,7 @@ from kdcn_tf.ckg import Pattern
 from kdcn_tf.config import CkgConfig
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import DataFile
-from pipelines import batches, entities, hashing, triples
+from pipelines import batches, entities, hashing, ids, triples
 from pipelines.counting import COUNTS
 from pipelines.exchange import Exchange
 from pipelines.statements import pattern_hash
@@ -138,9 +138,9 @@ def test_two_entities_of_one_hash_are_refused():
 def test_first_ids():
     # user parts 2 + 1, then item 4, then the outside type: 1, 3, 4, 8.
     sizes = [(("person", 0), 5), (("item", 0), 4), (("user", 1), 1), (("user", 0), 2)]
-    assert entities.first_ids(sizes) == {("user", 0): 1, ("user", 1): 3, ("item", 0): 4, ("person", 0): 8}
-    assert entities.plan(sizes).spans == {"user": (1, 4), "item": (4, 8), "person": (8, 13)}
-    assert entities.plan(sizes).number == 12
+    assert ids.first_ids(sizes) == {("user", 0): 1, ("user", 1): 3, ("item", 0): 4, ("person", 0): 8}
+    assert ids.plan(sizes).spans == {"user": (1, 4), "item": (4, 8), "person": (8, 13)}
+    assert ids.plan(sizes).number == 12
 
 
 def test_id_map_depends_on_the_files_content():
@@ -148,8 +148,8 @@ def test_id_map_depends_on_the_files_content():
         user = (DataFile("a", 1, "x", count=2, first=1), DataFile("b", 1, digest, count=1, first=3))
         return {"entities/user": user, "entities/item": (DataFile("c", 1, "z", count=4, first=4),)}
 
-    made = entities.id_map(groups("y"), ["r"])
+    made = ids.id_map(groups("y"), ["r"])
     assert made.ranges == {ckg.USER: (1, 4), ckg.ITEM: (4, 8)}
     assert made.num_ids == 8
-    assert made.fingerprint == entities.id_map(groups("y"), ["s"]).fingerprint
-    assert made.fingerprint != entities.id_map(groups("other"), ["r"]).fingerprint
+    assert made.fingerprint == ids.id_map(groups("y"), ["s"]).fingerprint
+    assert made.fingerprint != ids.id_map(groups("other"), ["r"]).fingerprint
