@@ -180,7 +180,7 @@ def _write_adjacency(output: str, rows: np.ndarray, total: int, stored: int) -> 
         merged = adjacency.Merged(stored)
         merged.add(found.get(shard, adjacency.NONE))
         first, number = 1 + shard * _IDS_PER_FILE, min(_IDS_PER_FILE, total - shard * _IDS_PER_FILE)
-        data = writing.tfrecord(adjacency.blocks(*merged.result(), first=first, number=number, stored=stored))
+        data = writing.tfrecord(merged.blocks(first=first, number=number))
         name = writing.shard_name("adjacency", shard, shards, "tfrecord")
         yield writing.write_file(output, group="adjacency", name=name, data=data, count=number, first=first)
 

@@ -25,7 +25,7 @@ def rebuilt(found, *, number, stored, first=1):
     for one in found:
         merged.add(one)
     lists = {}
-    for block in map(records.decode, adjacency.blocks(*merged.result(), first=first, number=number, stored=stored)):
+    for block in map(records.decode, merged.blocks(first=first, number=number)):
         for i, degree in enumerate(block[records.DEGREE]):
             neighbors = block[records.NEIGHBORS][i * stored : (i + 1) * stored]
             lists[block[records.FIRST_ID][0] + i] = (degree, neighbors)
@@ -59,7 +59,7 @@ def test_keeps_the_edges_with_the_smallest_hash_whatever_the_pieces(monkeypatch)
             pieces += [found for part, found in adjacency.edges(made, ids_per_file=1, stored=3) if part == 0]
         assert rebuilt(pieces, number=1, stored=3) == {1: (58, expected)}
         packed = [tuple(map(Exchange(1).pack, piece)) for piece in pieces]
-        both = [adjacency.merged(packed[:2], 3), adjacency.merged(packed[2:], 3)]
+        both = [adjacency.merged(some, 3).result() for some in (packed[:2], packed[2:])]
         assert rebuilt(both, number=1, stored=3) == {1: (58, expected)}
 
 
@@ -80,5 +80,39 @@ def test_every_id_of_every_range_is_there(tmp_path):
 
 def test_blocks_are_cut_inside_a_file(monkeypatch):
     monkeypatch.setattr(adjacency, "_IDS_PER_BLOCK", 2)
-    found = [records.decode(one) for one in adjacency.blocks(*adjacency.NONE, first=4, number=5, stored=1)]
+    merged = adjacency.merged([], stored=1)
+    found = [records.decode(one) for one in merged.blocks(first=4, number=5)]
     assert [(b[records.FIRST_ID], b[records.DEGREE]) for b in found] == [([4], [0, 0]), ([6], [0, 0]), ([8], [0])]
+
+
+def test_pieces_are_merged_some_ids_at_a_time(monkeypatch):
+    # 40 ids, 8 at a time, edges cut as soon as 30 are held; two of the neighbours need 64 bits.
+    monkeypatch.setattr(adjacency, "_IDS_PER_BLOCK", 8)
+    monkeypatch.setattr(adjacency, "_ROWS_BEFORE_CUT", 30)
+    random_number = random.Random(5)
+    expected, pieces = {}, []
+    pairs = sorted(
+        {(random_number.randint(1, 40) ** 2 // 40 + 1, other) for other in (*range(50, 300), 1 << 33, 1 << 34)}
+    )
+    random_number.shuffle(pairs)
+    orders = random_number.sample(range(1000), len(pairs))
+    for start in range(0, len(pairs), 9):
+        some = slice(start, start + 9)
+        pieces += [found for part, found in adjacency.edges(rows(pairs[some], orders[some]), 40, 3) if part == 0]
+    for (one, other), order in zip(pairs, orders, strict=True):
+        expected.setdefault(one, []).append((order, other))
+    assert max(map(len, expected.values())) > 6
+    assert rebuilt(pieces, number=40, stored=3) == {
+        one: (len(found := sorted(expected.get(one, []))), ([other for _, other in found] + [0] * 3)[:3])
+        for one in range(1, 41)
+    }
+
+
+def test_edges_leave_sorted_and_cut():
+    # File 1 holds ids 4 to 6: 5 has three neighbours, of which the two of smallest hash stay.
+    made = dict(adjacency.edges(rows([(5, 1), (2, 5), (5, 4)], [30, 20, 10]), ids_per_file=3, stored=2))
+    kept, cut = made[1]
+    assert kept.to_pydict() == {"place": [0 << 32 | 10, 1 << 32 | 10, 1 << 32 | 20], "neighbor": [5, 4, 2]}
+    assert cut.to_pydict() == {"id": [1], "cut": [1]}
+    assert made[0][0].to_pydict() == {"place": [0 << 32 | 30, 1 << 32 | 20], "neighbor": [5, 5]}
+    assert made[0][1].num_rows == 0
