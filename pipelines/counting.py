@@ -13,6 +13,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 
 from kdcn_tf.errors import DataError
+from pipelines import memory
 
 COUNTS, DEAD, GOOD = "counts", "dead", "good"
 """Tags of outputs: (name, number) pairs, dead letters, the records themselves."""
@@ -25,6 +26,7 @@ class CountingDoFn(beam.DoFn):
         return Any  # Beam would take a tagged output for an element of the main one
 
     def start_bundle(self) -> None:
+        memory.give_back()  # what the step before has freed
         self._counts: Counter[str] = Counter()
 
     def count(self, name: str, number: int = 1) -> None:

@@ -21,7 +21,7 @@ from kdcn_tf import files
 from pipelines import batches, engines
 
 _FOLDER = ".shuffle-"  # hidden, so that no glob of a dataset's files finds it
-_SMALL = 2 << 10
+_SMALL = 512
 _PLACE = struct.Struct("<4sqq")  # mark, offset, length; then the path
 _MARK = b"@at\0"  # no Arrow stream begins so
 
