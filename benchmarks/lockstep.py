@@ -42,6 +42,7 @@ class Program:
         log: file for its error output.
         env: environment on top of this process's.
         last_order: "stop" to write its vectors and end, "quit" to end at once.
+        unit: what a row is that it trains on.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Program:
     log: Path
     env: dict[str, str] = field(default_factory=dict)
     last_order: str = "stop"
+    unit: str = "triples"
     slices: list[dict] = field(default_factory=list)
     peak_bytes: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
@@ -143,19 +145,19 @@ class Program:
 
     @property
     def rate(self) -> float:
-        """Median triples/s of the slices; one slice that the machine disturbed doesn't move it."""
-        return statistics.median(s["triples"] / s["seconds"] for s in self.slices)
+        """Median rows/s of the slices; one slice that the machine disturbed doesn't move it."""
+        return statistics.median(s[self.unit] / s["seconds"] for s in self.slices)
 
     def report(self) -> dict[str, Any]:
-        rates = sorted(s["triples"] / s["seconds"] for s in self.slices)
-        triples, cpu_s = sum(s["triples"] for s in self.slices), sum(s["cpu_s"] for s in self.slices)
+        rates = sorted(s[self.unit] / s["seconds"] for s in self.slices)
+        rows, cpu_s = sum(s[self.unit] for s in self.slices), sum(s["cpu_s"] for s in self.slices)
         return {
-            "triples_per_s": self.rate,
+            f"{self.unit}_per_s": self.rate,
             "slowest_slice": rates[0],
             "fastest_slice": rates[-1],
             "training_seconds": self.seconds,
-            "triples": triples,
-            "triples_per_cpu_s": triples / cpu_s if cpu_s else None,
+            self.unit: rows,
+            f"{self.unit}_per_cpu_s": rows / cpu_s if cpu_s else None,
             "peak_bytes": self.peak_bytes,
         }
 
@@ -232,7 +234,8 @@ def train_in_turns(programs: Sequence[Program], budget_s: float, say=print) -> N
                     _guarded(program, live, Program.finish)
                     if program in live:
                         live.remove(program)
-                    say(f"  {program.name}: {program.rate:,.0f} triples/s, ended in {time.monotonic() - began:.0f} s")
+                    took = time.monotonic() - began
+                    say(f"  {program.name}: {program.rate:,.0f} {program.unit}/s, ended in {took:.0f} s")
     finally:
         for program in programs:
             program.end()

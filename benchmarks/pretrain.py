@@ -9,14 +9,10 @@ their own that are used again; that time is printed apart. Ends with code 1 if a
 even where a bar is missed: it is a report.
 """
 
-import contextlib
 import dataclasses
-import json
 import os
-import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +22,13 @@ from absl import flags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import graphs, lockstep, programs, reporting, sized_graphs
-from benchmarks.peers import environments
+from benchmarks.measured import Measured, measure, require_known
 from kdcn_tf import command, manifest, records
 from kdcn_tf.errors import ConfigError, KdcnError
 
 GRAPH = "FB15k-237"
 OURS = ("inline", "cluster")
-NAMES = (*OURS, *environments.PACKAGES, "sizes", "transe_d400", "plan")
+NAMES = (*OURS, *programs.PEERS, "sizes", "transe_d400", "plan")
 SIZES = {"15k": 15_000, "1m": 1_000_000, "10m": 10_000_000}
 SIZES_NEED_BYTES = 12 << 30
 RANKED = 5_000
@@ -49,24 +45,10 @@ BARS = {
 
 
 @dataclasses.dataclass
-class Run:
+class Run(Measured):
     """One run of the benchmark and what it has found."""
 
-    data: Path
-    work: Path
-    only: tuple[str, ...]
-    budget_s: float
-    figures: dict[str, float | None] = dataclasses.field(default_factory=dict)
-    details: dict[str, Any] = dataclasses.field(default_factory=dict)
-    failures: list[str] = dataclasses.field(default_factory=list)
-    install_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.scratch = self.work / "run"
-        self.peers = self.work.with_name(self.work.name + "-peers")
-
-    def wants(self, *names: str) -> bool:
-        return all(name in self.only for name in names)
+    data: Path = Path()
 
     def graph(self) -> tuple[Path, manifest.Manifest]:
         """The benchmark graph as a CKG dataset."""
@@ -81,19 +63,10 @@ class Run:
             sized_graphs.write(str(folder), entities=SIZES[name])
         return folder
 
-    def train(self, compared: list[lockstep.Program], budget_s: float) -> dict[str, lockstep.Program]:
-        """Trains in turns; returns the programs that did. Failures are noted."""
-        lockstep.train_in_turns(compared, budget_s)
-        self.failures += [program.failure for program in compared if program.failure]
-        return {program.name: program for program in compared if not program.failure}
-
-    def ratio(self, figure: str, over: float | None, under: float | None) -> None:
-        self.figures[figure] = over / under if over and under else None
-
 
 def compare(run: Run) -> None:
     """FB15k-237: ours inline and on a cluster, and the peers."""
-    wanted = [name for name in run.only if name in (*OURS, *environments.PACKAGES)]
+    wanted = [name for name in run.only if name in (*OURS, *programs.PEERS)]
     if not wanted:
         return
     folder, ckg = run.graph()
@@ -106,7 +79,7 @@ def compare(run: Run) -> None:
         if name in OURS:
             cluster = name == "cluster"
             compared.append(programs.ours(name, run.scratch, folder, programs.SETTINGS, len(train), cluster))
-        elif installed(run, name):
+        elif run.installed(name, needed=name == "pykeen"):  # a figure needs it
             triples = run.scratch / "train.npy"
             compared.append(programs.peer(name, run.scratch, run.peers, triples, entities, relations))
     done = run.train(compared, run.budget_s)
@@ -125,20 +98,6 @@ def compare(run: Run) -> None:
         run.ratio("cluster_over_inline", rates.get("cluster"), rates.get("inline"))
     if run.wants("cluster"):
         run.figures["cluster_triples_per_s"] = rates.get("cluster")
-
-
-def installed(run: Run, name: str) -> bool:
-    """Whether a peer's environment is there now; if not, the reason is printed and noted."""
-    try:
-        run.install_s += environments.install(run.peers, name)
-        run.details.setdefault("peer_versions", {})[name] = environments.versions(run.peers, name)
-        return True
-    except environments.InstallError as error:
-        print(f"  {name}: can't be installed on this machine: {error}")
-        run.details.setdefault("unavailable", {})[name] = str(error)
-        if name == "pykeen":  # a figure needs it
-            run.failures.append(f"pykeen: {error}")
-        return False
 
 
 def read_triples(folder: Path, ckg: manifest.Manifest, split: str) -> np.ndarray:
@@ -249,17 +208,6 @@ def show(run: Run) -> None:
         print(f"FAILED {failure}")
 
 
-@contextlib.contextmanager
-def pinned(cores: int) -> Iterator[None]:
-    """Keeps this process, and what it starts, on the first so many cores that it may use."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:cores])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def _flags() -> flags.FlagValues:
     values = command.new_flags(with_config=False)
     flags.DEFINE_string("data", None, f"folder that holds {GRAPH}", flag_values=values)
@@ -272,30 +220,11 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> int:
     command.required(values, "data")
-    unknown = [name for name in values.only if name not in NAMES]
-    if unknown or not values.only:
-        raise ConfigError(f"--only: unknown {', '.join(unknown) or 'nothing'}; known: {', '.join(NAMES)}")
-    run = Run(Path(values.data), Path(values.work).resolve(), tuple(dict.fromkeys(values.only)), values.budget)
+    require_known(values.only, NAMES)
+    run = Run(Path(values.work).resolve(), tuple(dict.fromkeys(values.only)), values.budget, data=Path(values.data))
     if not (run.data / GRAPH).is_dir():
         raise ConfigError(f"--data: {run.data / GRAPH}: no such folder")
-    shutil.rmtree(run.scratch, ignore_errors=True)
-    run.scratch.mkdir(parents=True)
-    machine, began = reporting.machine(), time.monotonic()
-    with pinned(programs.THREADS):
-        for part in (compare, sizes, transe_d400, plan):
-            part(run)
-    if not run.failures:  # else its logs say why
-        shutil.rmtree(run.scratch)
-    seconds = {"run": time.monotonic() - began - run.install_s, "installation": run.install_s}
-    show(run)
-    print(f"took {seconds['run']:.0f} s, and {seconds['installation']:.0f} s for the peers' installation")
-    if values.json:
-        body = {
-            "figures": run.figures, "bars": BARS, "failures": run.failures, "details": run.details,
-            "machine": machine, "versions": reporting.versions(), "seconds": seconds,
-        }  # fmt: skip
-        Path(values.json).write_text(json.dumps(body, indent=1) + "\n")
-    return 1 if run.failures else 0
+    return measure(run, (compare, sizes, transe_d400, plan), show, BARS, values.json)
 
 
 def main(argv: Sequence[str]) -> None:

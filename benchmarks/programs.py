@@ -66,7 +66,7 @@ def ours(name: str, work: Path, ckg: Path, settings: Mapping[str, Any], triples:
         "slice_s": SLICE_S, "triples_per_epoch": triples,
         "assignments": [*assignments(settings), f"pretrain.epochs={NEVER}", f"pretrain.checkpoint_every={NEVER}"],
     }  # fmt: skip
-    command = [sys.executable, str(SCRIPTS / "run_kdcn.py"), _write(work / name, order)]
+    command = [sys.executable, str(SCRIPTS / "run_kdcn.py"), write_order(work / name, order)]
     if cluster:
         command = [str(ROOT / "launch" / "local_cluster.sh"), "-w", "2", "-p", "2", "--", *command]
     return Program(name, command, work / name / "log", {"PYTHONPATH": str(ROOT)})
@@ -78,13 +78,17 @@ def peer(name: str, work: Path, folder: Path, triples: Path, entities: int, rela
         **COMMON, **PEERS[name], "triples": str(triples), "entities": entities, "relations": relations,
         "slice_s": SLICE_S, "vectors": str(work / name / "vectors.npz"), "scratch": str(work / name / "scratch"),
     }  # fmt: skip
-    command = [str(environments.python_of(folder, name)), str(SCRIPTS / f"run_{name}.py"), _write(work / name, order)]
+    command = [
+        str(environments.python_of(folder, name)),
+        str(SCRIPTS / f"run_{name}.py"),
+        write_order(work / name, order),
+    ]
     # Threads of OpenMP that wait by sleeping, not by spinning: on a machine that does anything else too, torch is
     # several times faster so.
     return Program(name, command, work / name / "log", {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE"})
 
 
-def _write(folder: Path, order: dict) -> str:
+def write_order(folder: Path, order: dict) -> str:
     folder.mkdir(parents=True)
     path = folder / "order.json"
     path.write_text(json.dumps(order))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 PACKAGES: dict[str, list[list[str]]] = {
     "pykeen": [["torch==2.13.0", "pykeen==1.11.1"]],
+    "deepctr": [["deepctr==0.9.4", "tensorflow==2.16.2", "tf-keras==2.16.0"]],
+    "deepctr_torch": [["torch==2.13.0", "deepctr-torch==0.3.0", "requests"]],
     "ampligraph": [["ampligraph==2.2.0", "setuptools<81"]],
     # Its setup is of a time before isolated builds, and would otherwise take whatever torch is newest.
     "torchbiggraph": [
@@ -56,7 +58,7 @@ def install(folder: Path, peer: str) -> float:
 
 def versions(folder: Path, peer: str) -> dict[str, str]:
     """Versions of the packages that decide a peer's speed."""
-    names = ["pykeen", "ampligraph", "torchbiggraph", "torch", "tensorflow", "numpy"]
+    names = [*PACKAGES, "deepctr-torch", "torch", "tensorflow", "tf-keras", "numpy"]
     code = (
         "import json, sys\nfrom importlib import metadata\nfound = {}\nfor name in sys.argv[1:]:\n"
         "    try: found[name] = metadata.version(name)\n    except metadata.PackageNotFoundError: pass\n"

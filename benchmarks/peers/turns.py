@@ -1,7 +1,8 @@
 """Turns of training: every program of a comparison trains for a slice, says what it did, and waits.
 
 Run inside each program's own environment, so it needs nothing but Python. What a program prints is a line
-`TURN {"triples": ..., "seconds": ...}`; what it reads is `go`, `stop` (write the vectors, end) or `quit`.
+`TURN {"triples": ..., "seconds": ...}` (or "examples", whatever its rows are); what it reads is `go`, `stop` (write
+the vectors, end) or `quit`.
 """
 
 import json
@@ -15,31 +16,32 @@ class Turns:
 
     Args:
         slice_s: seconds of training in a turn.
+        unit: what a row is.
     """
 
-    def __init__(self, slice_s: float):
-        self._slice_s = slice_s
-        self._triples, self._seconds = 0, 0.0
+    def __init__(self, slice_s: float, unit: str = "triples"):
+        self._slice_s, self._unit = slice_s, unit
+        self._rows, self._seconds = 0, 0.0
         self._since = time.perf_counter()
 
-    def trained(self, triples: int, seconds: float | None = None) -> bool:
+    def trained(self, rows: int, seconds: float | None = None) -> bool:
         """Notes work done since the last call; waits if the slice is over.
 
         Args:
-            triples: positives trained on.
+            rows: positives or examples trained on.
             seconds: what the program itself says they took; by default the time since the last call.
 
         Returns:
             Whether to go on.
         """
         now = time.perf_counter()
-        self._triples += triples
+        self._rows += rows
         self._seconds += now - self._since if seconds is None else seconds
         self._since = now
         if self._seconds < self._slice_s:
             return True
-        print("TURN " + json.dumps({"triples": self._triples, "seconds": self._seconds}), flush=True)
-        self._triples, self._seconds = 0, 0.0
+        print("TURN " + json.dumps({self._unit: self._rows, "seconds": self._seconds}), flush=True)
+        self._rows, self._seconds = 0, 0.0
         order = sys.stdin.readline().strip()
         if order == "quit":
             os._exit(0)
