@@ -55,24 +55,42 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
     marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
-    ceilings = _ceilings(values.raw, found.ctr) if values.raw else {}
+    if values.raw:
+        _ceilings(values.raw, found.ctr)  # of other logs? Better known before hours of training
     if values.ckg:
         manifest.require_same_ids(found.ctr, manifest.read(values.ckg, manifest.CKG))
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
-    from kdcn_tf.report import inputs, pages, summary
+    from kdcn_tf.report import pages
     from kdcn_tf.training import comparing
 
+    pages.check()
     filesystems.require(values.ctr, values.embeddings, values.output)
     own = {f"settings of {model}": options.fingerprint(options.to_dict(configs[model])) for model in models}
     leftovers = (comparing.RUNS,)
     open_run(
         values.output, manifest.COMPARISON, found.config, {**marks, **own}, values.overwrite, leftovers, extend=True
     )
+    # A finished comparison may be added to; until it is finished again, it isn't.
+    files.remove(files.join(values.output, manifest.MANIFEST))
     seeds = [found.config.finetune.seed + number for number in range(values.seeds)]
     tasks = comparing.plan(models, seeds, fractions, [model for model in scarce if model in models])
     comparing.run_missing(
         comparing.Order(values.ctr, values.embeddings, configs, values.output), tasks, values.processes
     )
+    _report(values, found, configs, marks, tasks)
+
+
+def _report(
+    values: flags.FlagValues,
+    found: ctr_inputs.CtrInputs,
+    configs: Mapping[str, Config],
+    marks: Mapping[str, str],
+    tasks: Sequence[Any],
+) -> None:
+    from kdcn_tf.report import inputs, pages, summary
+    from kdcn_tf.training import comparing
+
+    ceilings = _ceilings(values.raw, found.ctr) if values.raw else {}
     judged, dataset = inputs.test_rows(values.ctr, found.ctr, values.ckg)
     report = summary.summarise(
         inputs.runs(comparing.results(values.output, tasks)),
