@@ -57,6 +57,9 @@ class KdcnConfig(Section):
     cross_rank: int = option(64, "rank of 'low_rank' cross layers", at_least(1))
     deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
     dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)
+    knowledge_dropout: float = option(
+        0.5, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
+    )
     wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
 
 
@@ -85,7 +88,7 @@ class TrialConfig(Section):
     """Training of one model of a comparison or a search, which looks at validation inside epochs too."""
 
     looks_per_epoch: int = option(4, "looks at the validation split in an epoch", at_least(1))
-    least_steps_between: int = option(20, "steps between two looks at the least, for small epochs", at_least(1))
+    least_steps_between: int = option(10, "steps between two looks at the least, for small epochs", at_least(1))
     patience: int = option(8, "looks without a better validation score before training stops", at_least(1))
     least_steps: int = option(
         1000, "steps that a run may make at the least, in more than `finetune.epochs` passes if need be", at_least(1)

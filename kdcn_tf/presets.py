@@ -33,6 +33,7 @@ PAPER: dict[str, Any] = {
     "kdcn.cross_layers": 4,
     "kdcn.deep_units": (512, 512),
     "kdcn.dropout": 0.0,
+    "kdcn.knowledge_dropout": 0.0,
     "finetune.batch_size": 512,
     "finetune.average": 0.0,
 }

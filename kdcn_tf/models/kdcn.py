@@ -49,6 +49,7 @@ class KDCN(ClickModel):
         self.head = DeepCross(
             options.cross, options.cross_layers, options.cross_rank, options.deep_units, options.dropout, name="head"
         )
+        self.knowledge_dropout = tf.keras.layers.Dropout(options.knowledge_dropout)
         self._build_layers()
 
     def _build_layers(self) -> None:
@@ -149,4 +150,8 @@ class KDCN(ClickModel):
         return [name for name, layer in ((USER_STATE, self.user_state), (DIALOGUE, self.dialogue)) if layer]
 
     def _score(self, context: Tensors, candidate: Tensors, training: bool | None) -> tf.Tensor:
-        return self.head(tf.concat(self._features(context, candidate), axis=1), training=training)
+        categories, statistics, *knowledge = self._features(context, candidate)
+        parts = [categories, statistics]
+        if knowledge:
+            parts.append(self.knowledge_dropout(tf.concat(knowledge, axis=1), training=training))
+        return self.head(tf.concat(parts, axis=1), training=training)
