@@ -83,6 +83,17 @@ def test_equation_9_order_of_the_parts():
     assert features_of(model) == pytest.approx([*paper, 5.0, 7.0, 35.0, 150.0, 0.0], rel=1e-4)
 
 
+def test_training_drops_knowledge_and_keeps_the_rest():
+    """Of category and statistic, 0.5 and 4, everything passes; of u, 1, and d, 2 and 3, nothing or double."""
+    model = tiny(cross_layers=0, deep_units=(), knowledge_dropout=0.5)
+    size = model.head.logit.kernel.shape[0]
+    seen = []
+    for index in range(size // 2):
+        model.head.logit.set_weights([np.eye(size)[:, index : index + 1], np.zeros(1)])
+        seen.append({round(float(model(TINY_INPUTS, training=True)[0]), 3) for _ in range(40)})
+    assert seen == [{0.5}, {4.0}, {0.0, 2.0}, {0.0, 4.0}, {0.0, 6.0}]
+
+
 def test_equations_10_to_13_by_hand():
     # f = [0.5, 4, 1, 2, 3], as above.
     # Cross 1: f^T w = 0.5 * 2 + 3 = 4; 4 f + b + f = 5 f - [0, 0, 0, 0, 5] = [2.5, 20, 5, 10, 10].
