@@ -139,6 +139,6 @@ def test_training_treats_a_share_of_users_and_candidates_as_unknown(case):
     inputs = some_inputs(6) | {key: tf.constant([i] * 6, tf.int64) for key, i in (("user", 5), ("item", 40))}
     unknown = inputs | {key: tf.fill([6], tf.constant(-1, tf.int64)) for key in ("user", "item")}
     for share, seen in ((0.0, inputs), (1 - 1e-7, unknown)):
-        model = randomized(made(case, f"unknown_share={share}", "dropout=0"))
+        model = randomized(made(case, f"unknown_share={share}", "dropout=0", "knowledge_dropout=0"))
         np.testing.assert_array_equal(model(inputs, training=True), model(seen, training=True))
         assert np.any(model(inputs, training=False) != model(unknown, training=False))

@@ -15,9 +15,9 @@ from kdcn_tf.training.finetune import load_model
 ROOT = Path(__file__).parents[3]
 # One column, so that the table of 92 rows is tall enough to be spread over the servers.
 OPTIONS = ["kdcn.pretrained=false", "encoder.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
-           "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0", "finetune.epochs=5",
-           "finetune.batch_size=32", "finetune.learning_rate=0.002",
-           "finetune.patience=20"]  # fmt: skip
+           "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0",
+           "kdcn.knowledge_dropout=0", "finetune.epochs=5", "finetune.batch_size=32",
+           "finetune.learning_rate=0.002", "finetune.patience=20"]  # fmt: skip
 WHOLE = ["encoder.dim=8", "finetune.epochs=3"]
 
 PROBE = """
@@ -94,6 +94,6 @@ def test_the_entity_table_and_its_moments_are_spread_over_the_servers(ctr, tmp_p
     devices, shapes = zip(*seen["table"], strict=True)
     assert list(shapes) == [[46, 1], [46, 1]]
     assert sorted(d.split("/task:")[1][0] for d in devices if "/job:ps/" in d) == ["0", "1"]
-    assert seen["slots"] == {"m": seen["table"], "v": seen["table"]}
+    assert seen["slots"] == dict.fromkeys(("m", "v", "ahead"), seen["table"])
     # Shards that drew the same initial values would have twins.
     assert seen["distinct"] == 92
