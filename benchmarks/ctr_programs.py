@@ -33,7 +33,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "dcn": ("paper", {
         "kdcn.network": "dcn", "kdcn.cross": COMMON["cross"], "kdcn.cross_layers": COMMON["cross_layers"],
         "kdcn.deep_units": str(COMMON["deep_units"]), "kdcn.dropout": 0.0, "kdcn.unknown_share": 0.0,
-        "kdcn.normalize_entities": "false",
+        "kdcn.normalize_entities": "false", "finetune.average": 0.0,
     }),
     "kdcn": ("default", {"kdcn.network": "kdcn"}),
     "kdcn_paper": ("paper", {"kdcn.network": "kdcn"}),

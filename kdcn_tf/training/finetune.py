@@ -64,15 +64,15 @@ class Finetuning:
             network = [w for w in self.model.trainable_weights if id(w) not in rows]
             self.optimizers = [
                 Adam([t for t in tables if id(t) in started], config.finetune.entity_learning_rate),
-                AveragedAdam(
-                    [*(t for t in tables if id(t) not in started), *network],
-                    config.finetune.learning_rate,
-                    config.finetune.average,
-                ),
+                self._network_optimizer([*(t for t in tables if id(t) not in started), *network]),
             ]
         self._kernels = [w for w in network if len(w.shape) == 2]
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._predict = tf.function(self._predict_file, input_signature=[_PATH])
+
+    def _network_optimizer(self, variables: list[tf.Variable]) -> Adam:
+        rate, average = self.config.finetune.learning_rate, self.config.finetune.average
+        return AveragedAdam(variables, rate, average) if average else Adam(variables, rate)
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the network has the means of its weights (`finetune.average`); no closure may train there."""

@@ -76,6 +76,10 @@ class Optimizer(tf.Module):
         """The variables in the order in which `apply` wants their gradients, shard by shard."""
         return self._variables
 
+    def averages(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, the variables have their means over the steps as values, if the optimizer keeps such."""
+        return contextlib.nullcontext()
+
     def apply(self, gradients: Sequence[Gradient]) -> None:
         """One step. A variable without gradient stays as it is.
 
