@@ -102,7 +102,8 @@ step embeddings "$kdcn" export-embeddings --model="$run/ckg_model" --ckg="$run/c
 step ctr "$LAUNCH_DIR/build_ctr.sh" --raw="$raw" --ckg="$run/ckg" "${flags[@]}"
 step kdcn "$LAUNCH_DIR/train_kdcn.sh" --ctr="$run/ctr" --embeddings="$run/embeddings" "${flags[@]}"
 # The same network without the graph's knowledge: what pretraining is worth.
-step no_pretraining "$kdcn" train-kdcn --ctr="$run/ctr" "${flags[@]}" --set kdcn.pretrained=false
+step no_pretraining "$kdcn" train-kdcn --ctr="$run/ctr" --embeddings="$run/embeddings" "${flags[@]}" \
+    --set kdcn.pretrained=false
 step evaluation "$kdcn" evaluate --ctr="$run/ctr" --model=kdcn="$run/kdcn" \
     --model=no_pretraining="$run/no_pretraining" --baseline=lr --raw="$raw" \
     --ckg="$run/ckg" --slices=category,user_frequency,item_frequency

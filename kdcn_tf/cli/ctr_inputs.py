@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from kdcn_tf import command, manifest
+from kdcn_tf import command, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
@@ -62,6 +62,9 @@ def read(values: flags.FlagValues) -> CtrInputs:
         embeddings = manifest.read(values.embeddings, manifest.EMBEDDINGS)
         suggested["encoder.dim"] = embeddings.number("dim")
     config = command.resolve_config(values, suggested)
+    if embeddings:
+        # One set of flags serves a whole chain, and an export may be longer than the encoder's vectors.
+        config = options.apply_overrides(config, ({"encoder.dim": suggested["encoder.dim"]}, str(values.embeddings)))
     if list(config.logs.behaviors) != suggested["logs.behaviors"]:
         raise ConfigError(f"logs.behaviors: {values.ctr} was built with {suggested['logs.behaviors']}")
     return CtrInputs(ctr, embeddings, suggested, config)
