@@ -102,8 +102,7 @@ class EntityEmbedding(tf.keras.layers.Layer):
         means = []
         for place, where, ids in zip(places[len(inputs) :], filled, lists, strict=True):
             length, firsts = int(ids.shape[-1]), ids[..., 0]
-            mean = tf.sparse.segment_mean(vectors, place, where // length, num_segments=tf.size(firsts))
-            means.append(self._shaped(mean, firsts))
+            means.append(self._shaped(_means(vectors, place, where // length, tf.size(firsts, tf.int64)), firsts))
         return found, means
 
     def _shaped(self, vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
@@ -156,6 +155,15 @@ class EntityEmbedding(tf.keras.layers.Layer):
         ranges = {name: [list(span) for span in spans] for name, spans in self._ranges.items()}
         own = {"dim": self.dim, "scale": self._scale, "seed": self._seed, "normalize": self._normalize}
         return {**super().get_config(), "ranges": ranges, **own}
+
+
+def _means(vectors: tf.Tensor, rows: tf.Tensor, lists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Mean of the rows of each of `count` lists [count, d], without laying the rows out beside each other.
+
+    A row goes to a list of nobody: of no row at all, TensorFlow 2.16 leaves the gradient uninitialised.
+    """
+    rows, lists = tf.concat([rows, [0]], axis=0), tf.concat([lists, [count]], axis=0)
+    return tf.sparse.segment_mean(vectors, rows, lists, num_segments=count + 1)[:-1]
 
 
 def normalized(vectors: tf.Tensor) -> tf.Tensor:

@@ -105,3 +105,20 @@ def test_assign_rows_refuses(layer, first_id, shape, message):
     with pytest.raises(ValueError, match=message):
         layer.assign_rows(first_id, np.ones(shape))
     np.testing.assert_array_equal(layer.table, before)
+
+
+def test_lists_of_nothing_leave_gradients_alone():
+    """Memory that was never written would show as garbage, now and then: so it is looked at often, among freed NaNs."""
+    layer = EntityEmbedding({"item": [[1, 40]]}, 8)
+    layer.build()
+    ids, empty = tf.constant([3, 0, 7], tf.int64), tf.zeros([3, 2, 4], tf.int64)
+    for size in range(1, 60):
+        [tf.fill([size, 8], float("nan")) + 0.0 for _ in range(8)]  # freed at once
+        with tf.GradientTape() as tape:
+            (single,), (means,) = layer.look_up([ids], [empty])
+            loss = tf.reduce_sum(single) + tf.reduce_sum(means)
+        gradient = tf.convert_to_tensor(tape.gradient(loss, layer.table)).numpy()
+        expected = np.zeros(layer.table.shape)
+        expected[[4, 8]] = 1.0
+        np.testing.assert_array_equal(gradient, expected)
+        np.testing.assert_array_equal(means, np.zeros([3, 2, 8]))
