@@ -56,7 +56,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     configs = _configs(found.config, models, values.tuned or ())
     marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
     if values.raw:
-        _ceilings(values.raw, found.ctr)  # of other logs? Better known before hours of training
+        _ceiling(values.raw, found.ctr)  # of other logs? Better known before hours of training
     if values.ckg:
         manifest.require_same_ids(found.ctr, manifest.read(values.ckg, manifest.CKG))
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
@@ -90,7 +90,7 @@ def _report(
     from kdcn_tf.report import inputs, pages, summary
     from kdcn_tf.training import comparing
 
-    ceilings = _ceilings(values.raw, found.ctr) if values.raw else {}
+    ceiling = _ceiling(values.raw, found.ctr) if values.raw else None
     judged, dataset = inputs.test_rows(values.ctr, found.ctr, values.ckg)
     report = summary.summarise(
         inputs.runs(comparing.results(values.output, tasks)),
@@ -98,7 +98,7 @@ def _report(
         titles={name: one.title for name, one in contestants.CONTESTANTS.items()},
         dataset=dataset,
         settings={"command": _command(values), "models": _settings(configs)},
-        reference=ceilings,
+        reference={} if ceiling is None else {_whole(judged): ceiling},
     )
     names = pages.write(report, values.output)
     _finish(values.output, found, marks, names, tasks)
@@ -139,13 +139,19 @@ def _is_pretrained(model: str, config: Config) -> bool:
     return contestants.contestant(model).kind == contestants.NETWORK and config.kdcn.pretrained
 
 
-def _ceilings(directory: str, ctr: manifest.Manifest) -> dict[str, float]:
+def _ceiling(directory: str, ctr: manifest.Manifest) -> float | None:
     """AUC that a model which knows every click probability reaches on the test period's clicks, as they fell."""
     raw = manifest.read(directory, manifest.RAW)
     if ctr.inputs.get(manifest.RAW) != raw.fingerprint():
         raise ConfigError(f"--raw {directory}: the CTR dataset was built from other logs")
     figures = raw.info.get("simulation", {})
-    return {"all": figures["drawn_auc_test"]} if "drawn_auc_test" in figures else {}
+    return figures.get("drawn_auc_test")
+
+
+def _whole(judged: Any) -> str:
+    """What the report calls all test rows: their source, if they have but one."""
+    sources = set(judged.slices["source"].tolist())
+    return sources.pop() if len(sources) == 1 else "all"
 
 
 def _settings(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
