@@ -50,7 +50,6 @@ QUICK: dict[str, Any] = {
     "pretrain.learning_rate": 0.03,
     "kdcn.knowledge_dropout": 0.1,
     "finetune.epochs": 4,
-    "finetune.learning_rate": 3e-3,
 }
 
 LINK_PREDICTION: dict[str, Any] = {
