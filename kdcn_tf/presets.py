@@ -49,7 +49,6 @@ QUICK: dict[str, Any] = {
     "pretrain.batch_size": 504,
     "pretrain.learning_rate": 0.03,
     "kdcn.knowledge_dropout": 0.1,
-    "finetune.epochs": 4,
 }
 
 LINK_PREDICTION: dict[str, Any] = {
