@@ -6,89 +6,116 @@ VECTOR, MATRIX, LOW_RANK = "vector", "matrix", "low_rank"
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
-class VectorCross(tf.keras.layers.Layer):
-    r"""Cross layer with a weight vector (DCN, Wang et al., 2017), equation 10.
+class VectorCrosses(tf.keras.layers.Layer):
+    r"""Cross layers with a weight vector each (DCN, Wang et al., 2017), equation 10.
 
     $$ x^{(l+1)} = x^{(0)} ({x^{(l)}}^T w_l) + b_l + x^{(l)} $$
 
-    Equation 10 writes "f(x)^T w": f is the network's input x^{(0)}, of which the layer returns a multiple.
+    Equation 10 writes "f(x)^T w": f is the network's input x^{(0)}, of which a layer adds a multiple. So
+    x^{(l)} = \alpha_l x^{(0)} + \beta_l, with a number per example and a vector for all:
+
+    $$ \alpha_{l+1} = \alpha_l (1 + {x^{(0)}}^T w_l) + \beta_l^T w_l, \qquad \beta_{l+1} = \beta_l + b_l, \qquad
+       \alpha_0 = 1, \quad \beta_0 = 0 $$
+
+    and any number of layers costs one narrow product and one pass over the features.
+
+    Args:
+        count: number of layers L; none passes the features on.
 
     Input shape:
-        `(x0, x)`: [B, n] each.
+        [B, n], x^{(0)}.
 
     Output shape:
-        [B, n].
+        [B, n], x^{(L)}.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, count: int = 1, **kwargs):
         super().__init__(**kwargs)
+        self.count = count
 
     def build(self, input_shape):
-        size = int(input_shape[0][-1])
-        bound = (3.0 / size) ** 0.5
-        self.kernel = self.add_weight("kernel", [size], initializer=tf.keras.initializers.RandomUniform(-bound, bound))
-        self.bias = self.add_weight("bias", [size], initializer="zeros")
+        size = int(input_shape[-1])
+        if self.count:
+            self._add_weights(size)
         super().build(input_shape)
 
+    def _add_weights(self, size: int) -> None:
+        bound = (3.0 / size) ** 0.5
+        uniform = tf.keras.initializers.RandomUniform(-bound, bound)
+        self.kernels = self.add_weight(name="kernels", shape=[size, self.count], initializer=uniform)
+        self.biases = self.add_weight(name="biases", shape=[self.count, size], initializer="zeros")
+
     def call(self, inputs):
-        x0, x = inputs
-        return x0 * tf.linalg.matvec(x, self.kernel)[:, None] + self.bias + x
+        if not self.count:
+            return inputs
+        products = tf.unstack(tf.matmul(inputs, self.kernels), num=self.count, axis=1)
+        before = tf.cumsum(self.biases, exclusive=True)  # beta_0 to beta_{L-1}
+        constants = tf.unstack(tf.einsum("ln,nl->l", before, self.kernels), num=self.count)
+        alpha = tf.ones_like(inputs[:, 0])
+        for product, constant in zip(products, constants, strict=True):
+            alpha = alpha * (1.0 + product) + constant
+        return alpha[:, None] * inputs + tf.reduce_sum(self.biases, axis=0)
 
     def get_config(self):
-        return super().get_config()
+        return {**super().get_config(), "count": self.count}
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
-class MatrixCross(tf.keras.layers.Layer):
-    r"""Cross layer with a weight matrix (DCN v2, Wang et al., 2020), `tfrs.layers.dcn.Cross`.
+class MatrixCrosses(tf.keras.layers.Layer):
+    r"""Cross layers with a weight matrix each (DCN v2, Wang et al., 2020), `tfrs.layers.dcn.Cross`.
 
     $$ x^{(l+1)} = x^{(0)} \odot (W_l x^{(l)} + b_l) + x^{(l)}, \qquad W_l = U V \text{ of rank } r $$
 
     Args:
-        rank: r, or None for a full matrix.
+        count: number of layers L; none passes the features on.
+        rank: r, or None for full matrices.
 
     Input shape:
-        `(x0, x)`: [B, n] each.
+        [B, n], x^{(0)}.
 
     Output shape:
-        [B, n].
+        [B, n], x^{(L)}.
     """
 
-    def __init__(self, rank: int | None = None, **kwargs):
+    def __init__(self, count: int = 1, rank: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        import tensorflow_recommenders as tfrs  # the other cross layer doesn't need it
+        import tensorflow_recommenders as tfrs  # the other cross layers don't need it
 
-        self.rank = rank
-        self.cross = tfrs.layers.dcn.Cross(projection_dim=rank)
+        self.count, self.rank = count, rank
+        self.crosses = [tfrs.layers.dcn.Cross(projection_dim=rank) for _ in range(count)]
 
     def build(self, input_shape):
-        self.cross.build(input_shape[0])
-        size = int(input_shape[0][-1])
-        denses = [self.cross._dense] if self.rank is None else [self.cross._dense_u, self.cross._dense_v]
-        for dense, width in zip(denses, [size, self.rank], strict=False):
-            dense.build([None, width])  # Cross would make its kernels at the first call
+        size = int(input_shape[-1])
+        for cross in self.crosses:
+            cross.build(input_shape)
+            denses = [cross._dense] if self.rank is None else [cross._dense_u, cross._dense_v]
+            for dense, width in zip(denses, [size, self.rank], strict=False):
+                dense.build([None, width])  # Cross would make its kernels at the first call
         super().build(input_shape)
 
     def call(self, inputs):
-        x0, x = inputs
-        return self.cross(x0, x)
+        crossed = inputs
+        for cross in self.crosses:
+            crossed = cross(inputs, crossed)
+        return crossed
 
     def get_config(self):
-        return {**super().get_config(), "rank": self.rank}
+        return {**super().get_config(), "count": self.count, "rank": self.rank}
 
 
-def make_cross(kind: str, rank: int) -> tf.keras.layers.Layer:
-    """A cross layer by its name in `kdcn.cross`.
+def make_crosses(kind: str, count: int, rank: int) -> tf.keras.layers.Layer:
+    """Cross layers by their name in `kdcn.cross`.
 
     Args:
         kind: "vector", "matrix" or "low_rank".
+        count: their number.
         rank: of "low_rank".
 
     Raises:
         ValueError: unknown name.
     """
     if kind == VECTOR:
-        return VectorCross()
+        return VectorCrosses(count)
     if kind in (MATRIX, LOW_RANK):
-        return MatrixCross(rank if kind == LOW_RANK else None)
+        return MatrixCrosses(count, rank if kind == LOW_RANK else None)
     raise ValueError(f"cross: expected {VECTOR}, {MATRIX} or {LOW_RANK}, got {kind!r}")

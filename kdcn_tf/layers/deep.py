@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kdcn_tf.layers.cross import LOW_RANK, make_cross
+from kdcn_tf.layers.cross import LOW_RANK, make_crosses
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
@@ -54,7 +54,7 @@ class DeepCross(tf.keras.layers.Layer):
     $$ z = w^T [x^{(L)}, h^{(L')}] + b $$ (equation 12)
 
     Args:
-        cross: kind of the cross layers, as in `make_cross`.
+        cross: kind of the cross layers, as in `make_crosses`.
         cross_layers: their number; none passes the features on.
         cross_rank: of "low_rank" ones.
         deep_units: sizes of the deep layers.
@@ -78,26 +78,22 @@ class DeepCross(tf.keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self._cross, self._cross_rank = cross, cross_rank
-        self.crosses = [make_cross(cross, cross_rank) for _ in range(cross_layers)]
+        self.crosses = make_crosses(cross, cross_layers, cross_rank)
         self.deep = Deep(deep_units, dropout, name="deep")
         self.logit = tf.keras.layers.Dense(1, name="logit")
 
     def build(self, input_shape):
         width = int(input_shape[-1])
-        for cross in self.crosses:
-            cross.build([[None, width], [None, width]])
+        self.crosses.build([None, width])
         self.deep.build([None, width])
         self.logit.build([None, width + self.deep.output_size])
         super().build(input_shape)
 
     def call(self, inputs, training=None):
-        crossed = inputs
-        for cross in self.crosses:
-            crossed = cross((inputs, crossed))
-        deep = self.deep(inputs, training=training)
-        return tf.squeeze(self.logit(tf.concat([crossed, deep], axis=1)), axis=1)
+        both = [self.crosses(inputs), self.deep(inputs, training=training)]
+        return tf.squeeze(self.logit(tf.concat(both, axis=1)), axis=1)
 
     def get_config(self):
         deep = self.deep.get_config()
-        own = {"cross": self._cross, "cross_layers": len(self.crosses), "cross_rank": self._cross_rank}
+        own = {"cross": self._cross, "cross_layers": self.crosses.count, "cross_rank": self._cross_rank}
         return {**super().get_config(), **own, "deep_units": deep["units"], "dropout": deep["dropout"]}

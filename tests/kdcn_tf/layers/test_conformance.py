@@ -14,7 +14,7 @@ import tensorflow as tf
 import kdcn_tf.layers
 from kdcn_tf.layers import gcn
 from kdcn_tf.layers.category import CategoryEmbedding
-from kdcn_tf.layers.cross import MatrixCross, VectorCross, make_cross
+from kdcn_tf.layers.cross import MatrixCrosses, VectorCrosses, make_crosses
 from kdcn_tf.layers.deep import Deep, DeepCross
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
@@ -56,9 +56,10 @@ DEEP_CROSS = {"cross": "vector", "cross_layers": 2, "cross_rank": 3, "deep_units
 
 CASES = [
     Case(CategoryEmbedding, ((IDS, 2),), {"id_ranges": [[1, 5], [7, 9]], "dim": 3, "seed": None}),
-    Case(VectorCross, ((8,), (8,))),
-    Case(MatrixCross, ((8,), (8,)), {"rank": None}),
-    Case(MatrixCross, ((8,), (8,)), {"rank": 2}),
+    Case(VectorCrosses, ((8,),), {"count": 1}),
+    Case(VectorCrosses, ((8,),), {"count": 3}),
+    Case(MatrixCrosses, ((8,),), {"count": 2, "rank": None}),
+    Case(MatrixCrosses, ((8,),), {"count": 2, "rank": 2}),
     Case(Deep, ((8,),), {"units": [5, 3], "dropout": 0.1}),
     Case(DeepCross, ((8,),), DEEP_CROSS),
     Case(DeepCross, ((8,),), {**DEEP_CROSS, "cross": "low_rank", "deep_units": []}),
@@ -135,7 +136,7 @@ def test_no_public_layer_or_formula_is_missing():
         found |= {x for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")}
     # What takes a whole table, a chunk's candidates or a graph has no rows of its own; it is tested by itself.
     graphs = {gcn.types_of, gcn.TypeGroups, gcn.group_by_type, gcn.aggregate_groups, gcn.aggregate}
-    others = {gcn.TypedGraphConvolution, make_cross, gather_rows, tiled_distance}
+    others = {gcn.TypedGraphConvolution, make_crosses, gather_rows, tiled_distance}
     assert found == {case.of for case in CASES} | graphs | others
 
 

@@ -102,8 +102,8 @@ def test_equations_10_to_13_by_hand():
     # Logit: 4 - 24 / 2 + 6 + 2 * 3 + 0.5 = 4.5. Log loss of a click: ln(1 + e^-4.5) = 0.01105.
     model = tiny(cross_layers=2, cross="vector", deep_units=(2, 1))
     crosses, deep = model.head.crosses, model.head.deep.layers
-    crosses[0].set_weights([np.array([2.0, 0, 0, 0, 1]), np.array([0.0, 0, 0, 0, -5])])
-    crosses[1].set_weights([np.array([0.8, 0, 0, 0, -0.1]), np.array([1.0, 0, 0, 0, 0])])
+    kernels, biases = [[2.0, 0, 0, 0, 1], [0.8, 0, 0, 0, -0.1]], [[0.0, 0, 0, 0, -5], [1.0, 0, 0, 0, 0]]
+    crosses.set_weights([np.array(kernels).T, np.array(biases)])
     deep[0].set_weights([np.array([[2.0, 0], [1, 0], [0, 1], [0, 1], [0, -2]]), np.array([-1.0, 1.0])])
     deep[1].set_weights([column(0.5, 3), np.array([1.0])])
     model.head.logit.set_weights([column(1, -0.5, 1, 0, 0, 2), np.array([0.5])])
@@ -139,7 +139,7 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
 def test_a_switch_takes_its_part_out_of_f(part, size):
     # u: (3 + 1 positions) * 3 filters. d: (3 + 4 keywords) * 8. Candidate: 2 vectors * 8 + 3 products * 5.
     full, without = small("kdcn.cross=vector"), small("kdcn.cross=vector", f"kdcn.{part}=false")
-    assert full.head.crosses[0].kernel.shape[0] - without.head.crosses[0].kernel.shape[0] == size
+    assert full.head.crosses.kernels.shape[0] - without.head.crosses.kernels.shape[0] == size
 
 
 def test_heads_that_do_not_divide_the_embedding_size():

@@ -49,7 +49,7 @@ def test_dcn_by_hand():
     # Cross: f^T w = 7 - 5 = 2; 2 f + b + f = 3 f + b, of which element 1 is 12 + 1. Deep: 7 + 4 - 1 = 10.
     # Logit: 13 * 2 - 10 / 2 + 0.25.
     model = tiny(DCN, cross="vector", cross_layers=1, deep_units=(1,))
-    model.head.crosses[0].set_weights([np.array([1.0, 0, 0, 0, -1, 0, 0, 0]), np.eye(8)[1]])
+    model.head.crosses.set_weights([column(1, 0, 0, 0, -1, 0, 0, 0), np.eye(8)[1:2]])
     model.head.deep.layers[0].set_weights([column(1, 0, 0, 0, 0, 0, 0, 1), np.array([-1.0])])
     model.head.logit.set_weights([column(0, 2, 0, 0, 0, 0, 0, 0, -0.5), np.array([0.25])])
     np.testing.assert_allclose(model(INPUTS), [21.25], rtol=1e-5)
