@@ -40,6 +40,10 @@ class KdcnConfig(Section):
     filters: int = option(64, "filters per width (the paper doesn't say)", at_least(1))
     heads: int = option(4, "attention heads (paper: 4)", at_least(1))
     scale_attention: bool = option(True, "divide attention scores by sqrt(d / heads); not in the paper")
+    pool_dialogue: bool = option(
+        True, "d as the mean over the query's keywords and the mean over the title's, not all side by side; not in the "
+        "paper",
+    )  # fmt: skip
     normalize_entities: bool = option(
         True,
         "bring pretrained vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper",
@@ -60,6 +64,10 @@ class KdcnConfig(Section):
     knowledge_dropout: float = option(
         0.5, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
     )
+    knowledge_scale: float = option(
+        0.1, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
+        "statistics, which few examples suffice for (paper: 1)", positive,
+    )  # fmt: skip
     wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
 
 

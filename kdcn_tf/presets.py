@@ -34,6 +34,8 @@ PAPER: dict[str, Any] = {
     "kdcn.deep_units": (512, 512),
     "kdcn.dropout": 0.0,
     "kdcn.knowledge_dropout": 0.0,
+    "kdcn.knowledge_scale": 1.0,
+    "kdcn.pool_dialogue": False,
     "finetune.batch_size": 512,
     "finetune.average": 0.0,
 }

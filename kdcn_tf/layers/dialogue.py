@@ -1,6 +1,10 @@
 """Dialogue-interaction representation, equations 6 to 8."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+
+from kdcn_tf.layers.masking import masked_mean
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
@@ -17,20 +21,25 @@ class DialogueInteraction(tf.keras.layers.Layer):
     Args:
         heads: h; has to divide d.
         scale: divide the scores by sqrt(d / h).
+        lists: lengths of the lists that the places consist of, (M, N): the output has the mean of each list's
+            \tilde w_i. None, as in the paper, lays all of them side by side.
 
     Input shape:
         `(vectors, mask)`: [B, n, d] and [B, n], n = M + N.
 
     Output shape:
-        [B, n * d].
+        [B, n * d], or with `lists` [B, number of lists * d].
     """
 
-    def __init__(self, heads: int = 4, scale: bool = False, **kwargs):
+    def __init__(self, heads: int = 4, scale: bool = False, lists: Sequence[int] | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.heads, self.scale = heads, scale
+        self.heads, self.scale, self.lists = heads, scale, None if lists is None else tuple(lists)
 
     def build(self, input_shape):
         _, self._length, self._dim = input_shape[0]
+        if self.lists is not None and sum(self.lists) != self._length:
+            raise ValueError(f"lists: {list(self.lists)} don't make up {self._length} places")
+        self.output_size = (self._length if self.lists is None else len(self.lists)) * self._dim
         if self._dim % self.heads:
             raise ValueError(f"heads: {self.heads} heads don't divide the embedding size {self._dim}")
         shape = [self._dim, self._dim]
@@ -46,7 +55,7 @@ class DialogueInteraction(tf.keras.layers.Layer):
         """The output, and the weights a that it was made with.
 
         Returns:
-            [B, n * d], and [B, h, n, n]: how much of its representation each place (third axis) takes from each (last
+            The output, and [B, h, n, n]: how much of its representation each place (third axis) takes from each (last
             axis); a row sums to 1, without any keyword to 0.
         """
         vectors, mask = inputs
@@ -59,8 +68,15 @@ class DialogueInteraction(tf.keras.layers.Layer):
             scores /= (self._dim / self.heads) ** 0.5
         weights = masked_softmax(scores, mask[:, None, None, :])
         mixed = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])  # [B, n, h, d / h]
-        flat = tf.reshape(mixed, [-1, self._length * self._dim])
-        return flat * tf.repeat(mask, self._dim, axis=1), weights
+        return self._joined(tf.reshape(mixed, [-1, self._length, self._dim]), mask), weights
+
+    def _joined(self, rows: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """Rows [B, n, d] of all places, or means of lists, side by side."""
+        if self.lists is None:
+            flat = tf.reshape(rows, [-1, self._length * self._dim])
+            return flat * tf.repeat(mask, self._dim, axis=1)
+        parts = zip(tf.split(rows, list(self.lists), axis=1), tf.split(mask, list(self.lists), axis=1), strict=True)
+        return tf.concat([masked_mean(*part) for part in parts], axis=1)
 
     def _split(self, x: tf.Tensor) -> tf.Tensor:
         """[B * n, d] -> [B, h, n, d / h]."""
@@ -68,7 +84,12 @@ class DialogueInteraction(tf.keras.layers.Layer):
         return tf.transpose(heads, [0, 2, 1, 3])
 
     def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "scale": self.scale}
+        return {
+            **super().get_config(),
+            "heads": self.heads,
+            "scale": self.scale,
+            "lists": self.lists and list(self.lists),
+        }
 
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -42,8 +42,11 @@ class KDCN(ClickModel):
     def _make_layers(self) -> None:
         options = self.options
         self.user_state = UserState(options.widths, options.filters, name="user_state") if options.user_state else None
+        lists = (self.spec.max_query_keywords, self.spec.max_title_keywords) if options.pool_dialogue else None
         self.dialogue = (
-            DialogueInteraction(options.heads, options.scale_attention, name="dialogue") if options.dialogue else None
+            DialogueInteraction(options.heads, options.scale_attention, lists, name="dialogue")
+            if options.dialogue
+            else None
         )
         self.matches = [Match(options.match_dim, name=f"match_{n}") for n in MATCHED] if options.candidate else []
         self.head = DeepCross(
@@ -61,7 +64,7 @@ class KDCN(ClickModel):
         if self.dialogue:
             keywords = spec.max_query_keywords + spec.max_title_keywords
             self.dialogue.build([[None, keywords, self.dim], [None, keywords]])
-            width += keywords * self.dim
+            width += self.dialogue.output_size
         for match in self.matches:
             match.build([[None, self.dim], [None, self.dim]])
         if options.candidate:
@@ -153,5 +156,6 @@ class KDCN(ClickModel):
         categories, statistics, *knowledge = self._features(context, candidate)
         parts = [categories, statistics]
         if knowledge:
-            parts.append(self.knowledge_dropout(tf.concat(knowledge, axis=1), training=training))
+            known = self.options.knowledge_scale * tf.concat(knowledge, axis=1)
+            parts.append(self.knowledge_dropout(known, training=training))
         return self.head(tf.concat(parts, axis=1), training=training)

@@ -10,13 +10,14 @@ PAPER = {
     "ckg.min_attribute_count": 5000, "encoder.dim": 64, "encoder.neighbors": 10, "encoder.activation": "sigmoid",
     "pretrain.epochs": 5, "pretrain.batch_size": 1000, "pretrain.learning_rate": 1e-4, "kdcn.widths": (2, 4),
     "kdcn.heads": 4, "kdcn.cross_layers": 4, "kdcn.deep_units": (512, 512), "finetune.batch_size": 512,
+    "kdcn.knowledge_scale": 1,
 }  # fmt: skip
 NOT_IN_THE_PAPER = {
     "ckg.item_keywords", "ckg.session_keywords", "ckg.interactions", "encoder.residual", "kdcn.candidate",
     "encoder.squared", "encoder.reciprocal", "encoder.relation_scale", "encoder.dropout", "encoder.max_norm",
     "encoder.l1", "encoder.l2", "pretrain.hide_targets",
     "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout", "kdcn.unknown_share", "finetune.average",
-    "kdcn.knowledge_dropout",
+    "kdcn.knowledge_dropout", "kdcn.pool_dialogue",
 }  # fmt: skip
 
 

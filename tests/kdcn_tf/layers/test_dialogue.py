@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
@@ -23,6 +24,21 @@ def test_equations_6_to_8_with_two_heads():
     weights = [np.eye(2), [[0.0, LN3], [LN3, 0.0]], [[4.0, 8.0], [0.0, 16.0]]]
     got = interaction_of(DialogueInteraction(2), [[[1, 0], [0, 1], [9, 9]]], [[1, 1, 0]], weights)
     np.testing.assert_allclose(got, [[1.0, 12.0, 2.0, 10.0, 0.0, 0.0]], rtol=1e-5)
+
+
+def test_lists_are_averaged():
+    # The same three places, the first a query and the other two a title: w~_1, and the mean of w~_2 alone.
+    weights = [np.eye(2), [[0.0, LN3], [LN3, 0.0]], [[4.0, 8.0], [0.0, 16.0]]]
+    layer = DialogueInteraction(2, lists=(1, 2))
+    got = interaction_of(layer, [[[1, 0], [0, 1], [9, 9]]] * 2, [[1, 1, 0], [1, 0, 0]], weights)
+    # Without any title w_1 attends to itself alone: [4, 8], and of nothing the mean is zeros.
+    np.testing.assert_allclose(got, [[1.0, 12.0, 2.0, 10.0], [4.0, 8.0, 0.0, 0.0]], rtol=1e-5)
+    assert layer.output_size == 4
+
+
+def test_lists_that_are_not_all_places():
+    with pytest.raises(ValueError, match=r"lists: \[1, 1\] don't make up 3 places"):
+        DialogueInteraction(2, lists=(1, 1)).build([(None, 3, 2), (None, 3)])
 
 
 def test_the_weights_are_those_that_the_output_was_made_with():

@@ -37,7 +37,7 @@ def tiny(**options):
     """
     spec = CtrSpec(("click",), 1, 1, 1, 1, ("price",), (0.5,), (0.125,))
     plain = {"candidate": False, "widths": (1,), "filters": 1, "heads": 1, "scale_attention": False, "match_dim": 1,
-             "normalize_entities": False, "category_dim": 1, "dropout": 0.0}  # fmt: skip
+             "normalize_entities": False, "category_dim": 1, "dropout": 0.0, "knowledge_scale": 1.0}  # fmt: skip
     model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_ranges=[(6, 7)],
                  entity_ranges={"item": [(1, 3)], "keyword": [(3, 5)], "user": [(5, 6)]})  # fmt: skip
     model.entities.set_weights([column(99, 0, 3, 5, 0, 1, 7)])
@@ -81,6 +81,17 @@ def test_equation_9_order_of_the_parts():
     for match, right in zip(model.matches, (1.0, 10.0, 100.0), strict=True):
         match.set_weights([column(1), column(right)])
     assert features_of(model) == pytest.approx([*paper, 5.0, 7.0, 35.0, 150.0, 0.0], rel=1e-4)
+
+
+def test_knowledge_is_scaled_and_the_rest_is_not():
+    model = tiny(cross_layers=0, deep_units=(), knowledge_scale=0.1)
+    assert features_of(model) == pytest.approx([0.5, 4.0, 0.1, 0.2, 0.3], rel=1e-4)
+
+
+def test_dialogue_lies_side_by_side_or_as_means():
+    pooled, apart = small("kdcn.cross=vector"), small("kdcn.cross=vector", "kdcn.pool_dialogue=false")
+    # (3 + 4 keywords) * 8 in place of 2 means * 8.
+    assert apart.head.crosses.kernels.shape[0] - pooled.head.crosses.kernels.shape[0] == 56 - 16
 
 
 def test_training_drops_knowledge_and_keeps_the_rest():
@@ -135,9 +146,9 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
         assert unused or np.all(np.isfinite(tf.convert_to_tensor(gradient))), weight.name
 
 
-@pytest.mark.parametrize(("part", "size"), [("user_state", 12), ("dialogue", 56), ("candidate", 31)])
+@pytest.mark.parametrize(("part", "size"), [("user_state", 12), ("dialogue", 16), ("candidate", 31)])
 def test_a_switch_takes_its_part_out_of_f(part, size):
-    # u: (3 + 1 positions) * 3 filters. d: (3 + 4 keywords) * 8. Candidate: 2 vectors * 8 + 3 products * 5.
+    # u: (3 + 1 positions) * 3 filters. d: 2 means * 8. Candidate: 2 vectors * 8 + 3 products * 5.
     full, without = small("kdcn.cross=vector"), small("kdcn.cross=vector", f"kdcn.{part}=false")
     assert full.head.crosses.kernels.shape[0] - without.head.crosses.kernels.shape[0] == size
 
