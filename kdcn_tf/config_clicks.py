@@ -62,10 +62,10 @@ class KdcnConfig(Section):
     deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
     dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)
     knowledge_dropout: float = option(
-        0.5, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
+        0.2, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
     )
     knowledge_scale: float = option(
-        0.1, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
+        0.05, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
         "statistics, which few examples suffice for (paper: 1)", positive,
     )  # fmt: skip
     wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
@@ -83,7 +83,7 @@ class FinetuneConfig(Section):
     entity_learning_rate: float = option(1e-4, "Adam's learning rate of a pretrained entity table", positive)
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     average: float = option(
-        0.99, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: the "
+        0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: the "
         "last weights; not in the paper", fraction,
     )  # fmt: skip
     patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))

@@ -50,7 +50,6 @@ QUICK: dict[str, Any] = {
     "pretrain.epochs": 12,
     "pretrain.batch_size": 504,
     "pretrain.learning_rate": 0.03,
-    "kdcn.knowledge_dropout": 0.1,
 }
 
 LINK_PREDICTION: dict[str, Any] = {

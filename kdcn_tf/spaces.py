@@ -49,7 +49,12 @@ _CROSSED: Space = {
     "kdcn.cross": Choices(("vector", "matrix", "low_rank")),
     "kdcn.cross_layers": Range(1, 6),
 }
-_PRETRAINED: Space = {**_CROSSED, "finetune.entity_learning_rate": Range(1e-5, 1e-2, log=True)}
+_KNOWING: Space = {
+    **_CROSSED,
+    "kdcn.knowledge_scale": Range(0.01, 1.0, log=True),
+    "kdcn.knowledge_dropout": Range(0.0, 0.6),
+}
+_PRETRAINED: Space = {**_KNOWING, "finetune.entity_learning_rate": Range(1e-5, 1e-2, log=True)}
 _GBDT: Space = {
     "gbdt.leaves": Range(7, 255, log=True),
     "gbdt.learning_rate": Range(0.01, 0.2, log=True),
@@ -75,7 +80,8 @@ _GBDT_GRID: Space = {
 SPACES: dict[str, dict[str, Space]] = {
     TPE: {
         **dict.fromkeys(("kdcn", "kdcn_no_user_state", "kdcn_no_dialogue"), _PRETRAINED),
-        **dict.fromkeys(("kdcn_no_pretraining", "dcn"), _CROSSED),
+        "kdcn_no_pretraining": _KNOWING,
+        "dcn": _CROSSED,
         **dict.fromkeys(("wide_deep", "dnn"), _NETWORK),
         "gbdt": _GBDT,
         "lr": _LR,
