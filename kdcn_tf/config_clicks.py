@@ -83,8 +83,8 @@ class FinetuneConfig(Section):
     entity_learning_rate: float = option(1e-4, "Adam's learning rate of a pretrained entity table", positive)
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     average: float = option(
-        0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: the "
-        "last weights; not in the paper", fraction,
+        0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: "
+        "the last weights; not in the paper", fraction,
     )  # fmt: skip
     patience: int = option(2, "epochs without a better validation AUC before training stops", at_least(1))
     checkpoint_every: int = option(1, "epochs between checkpoints", at_least(1))
