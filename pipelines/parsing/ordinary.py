@@ -34,7 +34,7 @@ LineParser = Callable[[Row], tuple[tuple, int]]
 
 
 def line_parser(stream: str, body: bytes | pa.Table, config: LogsConfig, wants_keywords: bool) -> LineParser:
-    """Parser of the lines of a chunk: equal to `logs.parse`, which it asks wherever a line isn't ordinary.
+    """Parser of the lines or rows of a chunk: equal to `logs.parse`, which it asks wherever one isn't ordinary.
 
     Without `wants_keywords` those of ordinary lines aren't cut and are left out.
     """
@@ -43,9 +43,19 @@ def line_parser(stream: str, body: bytes | pa.Table, config: LogsConfig, wants_k
         record, unknown = logs.parse(stream, line, config)
         return tables.ROW_OF[stream](record), unknown
 
+    values = _values(stream, config, wants_keywords)
+
+    def parse_row(row: Any) -> tuple[tuple, int]:
+        try:
+            found, unknown = shapes.from_row(stream, row)
+            return values(found, False), unknown
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            return carefully(row)
+
     if not isinstance(body, bytes):
-        return carefully
-    decode, values, is_plain = shapes.decoder(stream).decode, _values(stream, config, wants_keywords), _plain(body)
+        # Decimals are no numbers to `pipelines.logs`, but to msgspec. A type's text names those inside it.
+        return carefully if any("decimal" in str(kind) for kind in body.schema.types) else parse_row
+    decode, is_plain = shapes.decoder(stream).decode, _plain(body)
 
     def parse(line: Any) -> tuple[tuple, int]:
         try:

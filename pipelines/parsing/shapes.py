@@ -4,7 +4,8 @@ A line is ordinary if its fields have the usual types and nothing about it could
 values here are those that `logs.parse` finds. The names of the fields are those of the logs.
 """
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -65,10 +66,34 @@ _T = TypeVar("_T", bound=_Line)
 
 SHAPES: dict[str, type[_Line]] = {"users": User, "items": Item, "sessions": Session, "behaviors": Behavior}
 _ANY = msgspec.json.Decoder()
+_MAPPINGS = {"properties", "stats"}
 
 
 def decoder(stream: str) -> msgspec.json.Decoder:
     return msgspec.json.Decoder(SHAPES[stream])
+
+
+def from_row(stream: str, row: Mapping[str, Any]) -> tuple[_Line, int]:
+    """A row that a reader has decoded, and how many of its fields are beyond the contract.
+
+    Raises:
+        ValueError: it isn't ordinary.
+    """
+    known = KNOWN_FIELDS[stream]
+    kept = {name: value for name, value in row.items() if value is not None and name in known}
+    for name in _MAPPINGS & kept.keys():
+        kept[name] = _mapping(kept[name])
+    return msgspec.convert(kept, SHAPES[stream]), sum(name not in known for name in row)
+
+
+def _mapping(value: Any) -> Any:
+    """Parquet readers give a map as a list of pairs, which may name a key twice."""
+    if type(value) is not list or any(type(pair) is not tuple or len(pair) != 2 for pair in value):
+        return value
+    found = dict(value)
+    if len(found) < len(value):
+        raise ValueError("a key twice")
+    return found
 
 
 def with_unknown_fields(stream: str, line: bytes) -> tuple[_Line, int]:

@@ -1,13 +1,15 @@
 """Chunks and their columns, against `logs.parse` line by line."""
 
+import datetime
 import gzip
 import json
 from collections import Counter
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kdcn_tf.config import LogsConfig
@@ -15,7 +17,7 @@ from kdcn_tf.errors import DataError
 from pipelines import columns, logs
 from pipelines.columns import Chunk, parse_chunk, parse_extra_chunk
 from pipelines.fields import RecordError
-from pipelines.parsing import chunks, tables
+from pipelines.parsing import chunks, ordinary, tables
 
 CONFIG = LogsConfig(max_keywords=3)
 
@@ -173,3 +175,62 @@ def test_parquet_rows_are_parsed_in_batches(tmp_path, monkeypatch):
     assert [chunk.first_line for chunk in read] == [1, 3]
     assert [found("users", chunk) for chunk in read] == [one_by_one("users", chunk) for chunk in read]
     assert found("users", read[0])[1] == [(2, "user_id", "is missing")]
+
+
+DECODED = st.sampled_from([b"u1", datetime.datetime(2024, 1, 1), datetime.date(2024, 1, 1), {"a": 1}])
+"""What Parquet has beside JSON's values."""
+
+
+@st.composite
+def decoded_rows(draw, stream):
+    """Rows as a Parquet reader gives them: all fields that there are, null where absent, maps as pairs."""
+    required, optional = FIELDS[stream]
+    row = draw(st.fixed_dictionaries(required | optional, optional={"another": ODD}))
+    for name in row:
+        if draw(st.integers(0, 7)) == 7:
+            row[name] = draw(st.none() | DECODED)
+        elif isinstance(row[name], dict) and draw(st.booleans()):
+            row[name] = list(row[name].items()) * draw(st.sampled_from([1, 1, 1, 2]))
+    assume("\\ud" not in json.dumps(row, default=repr))  # Arrow's texts are UTF-8, which has no halves of pairs
+    return row
+
+
+def outcome(parse, row):
+    try:
+        values, unknown = parse(row)
+    except RecordError as error:
+        return error.field, error.reason
+    return [value if value is None or isinstance(value, (str, float)) else tuple(value) for value in values], unknown
+
+
+@pytest.mark.parametrize("stream", sorted(FIELDS))
+def test_decoded_rows_hold_what_they_hold_one_by_one(stream):
+    parse = ordinary.line_parser(stream, pa.table({}), CONFIG, wants_keywords=True)
+
+    def carefully(row):
+        record, unknown = logs.parse(stream, row, CONFIG)
+        return tables.ROW_OF[stream](record), unknown
+
+    @settings(max_examples=300, deadline=None)
+    @given(decoded_rows(stream))
+    def check(row):
+        assert outcome(parse, row) == outcome(carefully, row)
+
+    check()
+
+
+def test_ordinary_rows_are_decoded_at_once(monkeypatch):
+    monkeypatch.setattr(logs, "parse", None)  # the careful way is not gone
+    row = {"item_id": 7, "title": "Red shoe", "category": ["a", "b"], "seller_id": None, "another": 1,
+           "properties": [("color", ["red"])], "stats": [("price", 2.0)], "keywords": None}  # fmt: skip
+    values, unknown = ordinary.line_parser("items", pa.table({}), CONFIG, wants_keywords=True)(row)
+    assert (values[0], values[3:5], list(values[5]), unknown) == ("7", (["color"], ["red"]), ["red", "shoe"], 1)
+
+
+@pytest.mark.parametrize("stats", [{"price": Decimal("1.5")}, [("price", Decimal("1.5"))]])
+def test_decimals_of_parquet_are_refused_as_ever(stats):
+    kind = pa.map_(pa.string(), pa.decimal128(5, 2)) if isinstance(stats, list) else None
+    body = pa.table({"item_id": [1], "title": ["a"], "category": ["c"], "stats": pa.array([stats], kind)})
+    chunk = Chunk("f", 1, body)
+    assert found("items", chunk) == one_by_one("items", chunk)
+    assert found("items", chunk)[1] == [(1, "stats", "not a number")]
