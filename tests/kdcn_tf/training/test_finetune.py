@@ -17,8 +17,9 @@ from kdcn_tf.training.cluster import InlineScheduler
 from kdcn_tf.training.finetune import Finetuning, load_model
 
 DIM = 8
-SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "finetune.batch_size=32",
-         "finetune.learning_rate=0.01", "finetune.entity_learning_rate=0.05", "finetune.patience=20"]  # fmt: skip
+SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.knowledge_scale=1",
+         "finetune.batch_size=32", "finetune.learning_rate=0.01", "finetune.entity_learning_rate=0.05",
+         "finetune.patience=20"]  # fmt: skip
 
 
 def run(capsys, *flags, **values):

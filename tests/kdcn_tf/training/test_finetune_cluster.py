@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 # One column, so that the table of 92 rows is tall enough to be spread over the servers.
 OPTIONS = ["kdcn.pretrained=false", "encoder.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
            "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0",
-           "kdcn.knowledge_dropout=0", "finetune.epochs=5", "finetune.batch_size=32",
+           "kdcn.knowledge_dropout=0", "kdcn.knowledge_scale=1", "finetune.epochs=5", "finetune.batch_size=32",
            "finetune.learning_rate=0.002", "finetune.patience=20"]  # fmt: skip
 WHOLE = ["encoder.dim=8", "finetune.epochs=3"]
 
