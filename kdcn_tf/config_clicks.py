@@ -114,7 +114,7 @@ class GbdtConfig(Section):
     bagging_fraction: float = option(0.8, "share of the rows that a tree is grown on", all_of(positive, share))
     l2: float = option(10.0, "L2 penalty on the scores of leaves", at_least(0))
     rounds: int = option(2000, "trees at the most", at_least(1))
-    patience: int = option(100, "trees without a better validation AUC before growing stops", at_least(1))
+    patience: int = option(100, "trees without a smaller validation log loss before growing stops", at_least(1))
     smoothing: float = option(20.0, "rows of the overall click rate that are added to those of an id", positive)
     folds: int = option(5, "parts of the training rows; click rates of one part come from the others", at_least(2))
 
