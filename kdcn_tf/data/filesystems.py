@@ -35,7 +35,7 @@ def _load(path: str) -> None:
             # What fails to load is a warning there; the schemes that are registered afterwards tell.
             warnings.simplefilter("ignore")
             importlib.import_module("tensorflow_io")
-    except (ImportError, OSError, NotImplementedError) as error:
+    except (ImportError, OSError, NotImplementedError) as error:  # the last is its own, for a library that won't open
         raise UnavailableError(f"{path}: tensorflow-io, which opens {scheme}://, can't be loaded: {error}") from None
     if not _known(path):
         known = ", ".join(sorted(name for name in tf.io.gfile.get_registered_schemes() if name))

@@ -12,11 +12,15 @@ from kdcn_tf.models.tabular import Columns, Examples, Table
 
 log = logging.getLogger(__name__)
 
+METRIC = "binary_logloss"
+"""What the number of trees is chosen by. By AUC growing may stop at the first few, whose order can't get better for a
+hundred more."""
+
 
 class BoostedTrees:
     """LightGBM on the columns of `Table`; the number of trees is chosen on held-out examples.
 
-    They are chosen by AUC, as networks are, or by log loss where only one class occurs. Equal for equal seeds.
+    They are chosen by log loss (`METRIC`). Equal for equal seeds.
 
     Args:
         spec: the features.
@@ -38,8 +42,6 @@ class BoostedTrees:
         """
         import lightgbm
 
-        # By AUC growing may stop at the first few trees, whose order can't get better for a hundred more.
-        metric = "binary_logloss"
         columns = self._table.fit(train)
         names = list(columns)
 
@@ -52,14 +54,14 @@ class BoostedTrees:
 
         inputs = dataset(columns, train)
         self._booster = lightgbm.train(
-            {**self._parameters(), "metric": metric},
+            self._parameters(),
             inputs,
             self._options.rounds,
             valid_sets=[dataset(self._table.of(valid), valid, inputs)],
             callbacks=[lightgbm.early_stopping(self._options.patience, verbose=False)],
         )
-        log.info("gbdt: %d trees, validation %s %.4f", self._booster.best_iteration, metric,
-                 self._booster.best_score["valid_0"][metric])  # fmt: skip
+        log.info("gbdt: %d trees, validation log loss %.4f", self._booster.best_iteration,
+                 self._booster.best_score["valid_0"][METRIC])  # fmt: skip
         gains = self._booster.feature_importance("gain")
         order = np.argsort(-gains, kind="stable")[:10]
         log.info("gbdt: most gain by %s", ", ".join(f"{names[i]} {gains[i] / max(gains.sum(), 1):.0%}" for i in order))
@@ -78,6 +80,7 @@ class BoostedTrees:
         options = self._options
         return {
             "objective": "binary",
+            "metric": METRIC,
             "learning_rate": options.learning_rate,
             "num_leaves": options.leaves,
             "min_data_in_leaf": options.min_leaf_rows,

@@ -49,7 +49,7 @@ def line_parser(stream: str, body: bytes | pa.Table, config: LogsConfig, wants_k
         try:
             found, unknown = shapes.from_row(stream, row)
             return values(found, False), unknown
-        except (TypeError, ValueError, OverflowError, RecursionError):
+        except (ValueError, OverflowError, RecursionError):
             return carefully(row)
 
     if not isinstance(body, bytes):

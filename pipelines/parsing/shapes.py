@@ -88,7 +88,9 @@ def from_row(stream: str, row: Mapping[str, Any]) -> tuple[_Line, int]:
 
 def _mapping(value: Any) -> Any:
     """Parquet readers give a map as a list of pairs, which may name a key twice."""
-    if type(value) is not list or any(type(pair) is not tuple or len(pair) != 2 for pair in value):
+    if type(value) is not list or not all(
+        type(one) is tuple and len(one) == 2 and type(one[0]) is str for one in value
+    ):
         return value
     found = dict(value)
     if len(found) < len(value):

@@ -219,6 +219,16 @@ def test_decoded_rows_hold_what_they_hold_one_by_one(stream):
     check()
 
 
+@pytest.mark.parametrize("stats", [[(1, 2.0)], [(["a"], 2.0)], [("a", 2.0, 3.0)], [["a", 2.0]], []])
+def test_odd_maps_of_decoded_rows(stats):
+    row = {"item_id": "i", "title": "shoe", "category": "c", "stats": stats}
+    found = outcome(ordinary.line_parser("items", pa.table({}), CONFIG, wants_keywords=True), row)
+    if stats:
+        assert found[0] == "stats"
+    else:
+        assert found == (["i", ("c",), None, (), (), ("shoe",)], 0)
+
+
 def test_ordinary_rows_are_decoded_at_once(monkeypatch):
     monkeypatch.setattr(logs, "parse", None)  # the careful way is not gone
     row = {"item_id": 7, "title": "Red shoe", "category": ["a", "b"], "seller_id": None, "another": 1,

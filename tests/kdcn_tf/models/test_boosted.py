@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_growing_stops_where_validation_says():
     rng = np.random.default_rng(0)
     noise = {**train, records.LABEL: rng.integers(0, 2, 400).astype(np.float32)}
     assert BoostedTrees(SPEC, SMALL, 1).fit(noise, valid).trees < SMALL.rounds
+
+
+def test_growing_goes_on_while_probabilities_get_better():
+    """One number tells all: the first tree ranks as well as any later one, but its probabilities are all near 0.5."""
+    price = np.tile([0.0, 1.0], 200).astype(np.float32)
+    labels = np.where(np.arange(400) % 20 < 2, 1 - price, price)  # a tenth is the other way round
+    train, valid = (tabular_examples(SPEC, 400, dense=price[:, None], label=labels) for _ in range(2))
+    trees = BoostedTrees(SPEC, dataclasses.replace(SMALL, l2=0.0, learning_rate=0.1), 1).fit(train, valid)
+    np.testing.assert_allclose(1 / (1 + np.exp(-trees.logits(valid)[:2])), [0.1, 0.9], atol=0.02)
 
 
 @pytest.mark.parametrize("dense", [np.nan, 5.0, np.inf], ids=["missing", "constant", "infinite"])
