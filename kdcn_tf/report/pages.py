@@ -103,7 +103,7 @@ def _gain_card(report: Mapping[str, Any], gain: Mapping[str, Any], several: bool
 
 
 def _pace_card(row: Mapping[str, Any]) -> Card:
-    label, ratio, number = "Steps to DCN's best validation AUC, over DCN's", row["ratio"], len(row["seeds"])
+    label, ratio, number = "Examples to DCN's best validation AUC, over DCN's", row["examples_ratio"], len(row["seeds"])
     if ratio["mean"] is None:
         return Card(label, "undefined", f"reached in {row['reached']} of {_number(number, 'seed')}")
     tone, word = "flat", "no difference shown" if ratio["low"] is not None else verdict.ONE_SEED

@@ -127,8 +127,8 @@ def _findings(found: dict[str, Any], measured_by: str) -> list[str]:
                     + sentence(titles[KDCN], titles[measured_by], least))  # fmt: skip
     for row in found["convergence"]:
         share = f"{row['reached']} of {len(row['seeds'])} seeds"
-        if row["ratio"]["mean"] is not None:
-            share = f"{row['ratio']['mean']:.2f} times the steps"
+        if row["examples_ratio"]["mean"] is not None:
+            share = f"{row['examples_ratio']['mean']:.2f} times the examples"  # steps differ in size
         told.append(f"{titles[KDCN]} reached the best validation AUC of {titles[row['to_best_of']]} in {share}.")
     for row in found["ceilings"]:
         if row["gap"]["mean"] is not None:

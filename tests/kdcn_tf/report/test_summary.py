@@ -139,6 +139,7 @@ def test_convergence(found):
     figures = found["figures"]
     assert figures["convergence_ratio"] == pytest.approx((1 / 4 + 2 / 3) / 2)
     assert figures["convergence_ratio_in_examples"] == pytest.approx((1 / 2 + 4 / 3) / 2)
+    assert "K-DCN reached the best validation AUC of DCN in 0.92 times the examples." in found["findings"]
     assert found["curves"]["dcn"]["steps"] == [10]
     assert found["curves"]["dcn"]["mean"] == [pytest.approx(0.55)]
     assert found["curves"]["kdcn"]["seeds"] == {"0": [[10, 0.6], [20, 0.7]], "1": [[20, 0.7]]}
