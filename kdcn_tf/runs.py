@@ -1,6 +1,7 @@
 """Output directories of work that an interruption doesn't lose: the same command goes on in them."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 
 from kdcn_tf import files, manifest, options
@@ -9,6 +10,8 @@ from kdcn_tf.errors import ConfigError
 
 CHECKPOINTS, BEST, TENSORBOARD = "checkpoints", "best", "tensorboard"
 """Folders of a training run: to resume from, the weights of the best epoch so far, and scalars to look at."""
+
+_PART = re.compile(r"^# settings of (\S+): (\S+)$", re.MULTILINE)
 
 
 def require_plain(directory: str) -> None:
@@ -29,6 +32,7 @@ def open_run(
     overwrite: bool,
     leftovers: Sequence[str] = (CHECKPOINTS, BEST, TENSORBOARD),
     extend: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
     """Makes a run's output directory, or finds the unfinished run that it holds, and takes it for this process.
 
@@ -40,6 +44,7 @@ def open_run(
         overwrite: replace a finished dataset of this kind.
         leftovers: folders of a run of this kind that its manifest doesn't name.
         extend: find a finished run of this kind, too, unless `overwrite`; more can be added to it.
+        settings: name of a part -> fingerprint of its settings. A run may get further parts, but none may change.
 
     Raises:
         ConfigError: the directory holds a finished run, a run of other options or inputs, or other files.
@@ -47,17 +52,28 @@ def open_run(
     """
     require_plain(directory)
     path = files.join(directory, manifest.CONFIG_FILE)
-    text = "".join(f"# {name}: {mark}\n" for name, mark in inputs.items()) + options.to_yaml(config)
+    body = options.to_yaml(config)
     files.make_dirs(directory)
     files.claim(directory)
     finished = files.exists(files.join(directory, manifest.MANIFEST))
     goes_on = not finished or (extend and not overwrite and manifest.kind_of(directory) == kind)
     if not (files.exists(path) and goes_on):
         manifest.prepare_output(directory, kind, overwrite, leftovers=leftovers)
-        files.write_atomic(path, text.encode())
-    elif wrong := _difference(files.read_bytes(path).decode(errors="replace"), text):
+        files.write_atomic(path, _text(inputs, settings or {}, body).encode())
+        return
+    old = files.read_bytes(path).decode(errors="replace")
+    parts = dict(_PART.findall(old))
+    now = {name: (settings or {}).get(name, mark) for name, mark in parts.items()}
+    if wrong := _difference(old, _text(inputs, now, body)):
         state = "a" if finished else "an unfinished"
         raise ConfigError(f"{directory}: holds {state} run of another configuration or input ({wrong})")
+    if (grown := _text(inputs, {**now, **(settings or {})}, body)) != old:
+        files.write_atomic(path, grown.encode())
+
+
+def _text(inputs: Mapping[str, str], settings: Mapping[str, str], body: str) -> str:
+    marks = {**inputs, **{f"settings of {name}": mark for name, mark in settings.items()}}
+    return "".join(f"# {name}: {mark}\n" for name, mark in marks.items()) + body
 
 
 def _difference(old: str, new: str) -> str:

@@ -8,7 +8,7 @@ split decides which weights are judged; the test split is read once per run, for
 part of the training sessions, the same part for all models of a seed, to show what scarcity does.
 
 Writes report.html, report.md and report.json. The same command with the same --output goes on where an interrupted
-one stopped.
+one stopped; with more models, seeds or fractions it adds those to what is there.
 """
 
 import logging
@@ -65,10 +65,10 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
     pages.check()
     filesystems.require(values.ctr, values.embeddings, values.output)
-    own = {f"settings of {model}": options.fingerprint(options.to_dict(configs[model])) for model in models}
+    own = {model: options.fingerprint(options.to_dict(configs[model])) for model in models}
     leftovers = (comparing.RUNS,)
     open_run(
-        values.output, manifest.COMPARISON, found.config, {**marks, **own}, values.overwrite, leftovers, extend=True
+        values.output, manifest.COMPARISON, found.config, marks, values.overwrite, leftovers, extend=True, settings=own
     )
     # A finished comparison may be added to; until it is finished again, it isn't.
     files.remove(files.join(values.output, manifest.MANIFEST))
