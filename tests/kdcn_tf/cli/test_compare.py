@@ -40,6 +40,8 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
     assert "4 runs, 0 of them finished already" in capsys.readouterr().err
     assert run(compare.main, *given) == 0
     assert "4 runs, 4 of them finished already" in capsys.readouterr().err
+    assert run(compare.main, *given, "--models=lr,kdcn_no_pretraining") == 0
+    assert "8 runs, 4 of them finished already" in capsys.readouterr().err
     settled.write_text("finetune: {learning_rate: 0.005}\n")
     assert run(compare.main, *given) == 2
     assert "another configuration or input (" in (err := capsys.readouterr().err)
