@@ -187,9 +187,15 @@ def kernel_numbers(config: Config) -> int:
 
 def multiplications(config: Config, step: Step) -> float:
     """Of a step, forwards and (twice as many) backwards: aggregation, kernels, scores."""
-    encoder, pretrain = config.encoder, config.pretrain
+    encoder = config.encoder
     layers = step.neighbor_rows * encoder.dim * (encoder.neighbors + encoder.dim)
-    return 3.0 * (layers + sides(config) * pretrain.batch_size * pretrain.negatives * encoder.dim)
+    return 3.0 * (layers + scored_products(config))
+
+
+def scored_products(config: Config) -> int:
+    """Multiplications of the scores of a step's positives with their negatives, forwards."""
+    pretrain = config.pretrain
+    return sides(config) * pretrain.batch_size * pretrain.negatives * config.encoder.dim
 
 
 def traffic(config: Config, step: Step, form: Format, measured: Measured, servers: int) -> tuple[float, float]:

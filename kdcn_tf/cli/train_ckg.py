@@ -11,12 +11,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from kdcn_tf import command, files, manifest, options
+from kdcn_tf import command, costs, files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.runs import TENSORBOARD, open_run
 
 NAME = "train-ckg"
+_LARGE_STEP = 1 << 24
+"""Products from which on a step gains by threads that share an operation: the default's 4 million don't, 65 million do."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,8 +41,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     if start is not None and files.join(start, "") == files.join(values.output, ""):
         raise ConfigError(f"--warm_start: {start} is --output too")
     trained = manifest.read(start, manifest.CKG_MODEL) if start is not None else None
-    # oneDNN pays for large matrices; a step's are 64 wide, and take a quarter more processor time with it.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    _settle_tensorflow(config)
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
     from kdcn_tf.training import cluster, warm_start
@@ -49,6 +51,16 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         warm_start.require_fit(start, trained, config, values.ckg, ckg)
     with translated("training"):
         _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite, start, trained)
+
+
+def _settle_tensorflow(config: Config) -> None:
+    """Sets what TensorFlow reads as it is imported, and the user has left open."""
+    # oneDNN pays for large matrices; a step's are 64 wide, and take a quarter more processor time with it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # Threads that share an operation cost more than they save where operations are small; independent operations
+    # still run beside each other.
+    if costs.scored_products(config) < _LARGE_STEP:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def _train(

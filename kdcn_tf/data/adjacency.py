@@ -114,19 +114,23 @@ class HiddenEdges:
         graph: to hide edges of.
         head: int64 [m], one end of each edge.
         tail: int64 [m], the other.
-        num_ids: all ids are below; its square must fit int64.
     """
 
-    def __init__(self, graph: Graph, head: tf.Tensor, tail: tf.Tensor, num_ids: int):
-        self._graph, self._num_ids = graph, num_ids
-        self._edges = tf.sort(tf.concat([head * num_ids + tail, tail * num_ids + head], axis=0))
+    def __init__(self, graph: Graph, head: tf.Tensor, tail: tf.Tensor):
+        self._graph = graph
+        self._sources, self._targets = tf.concat([head, tail], axis=0), tf.concat([tail, head], axis=0)
 
     def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
         rows = self._graph.neighbors(ids)
-        edges = tf.reshape(ids[:, None] * self._num_ids + rows, [-1])
-        place = tf.minimum(tf.searchsorted(self._edges, edges), tf.size(self._edges) - 1)
-        hidden = tf.reshape(tf.gather(self._edges, place) == edges, tf.shape(rows))
-        return tf.where(hidden, tf.constant(ckg.PAD_ID, tf.int64), rows)
+        # An edge looks for the row of its source, as there are fewer edges to hide than edges in the rows.
+        order = tf.argsort(ids)
+        place = tf.searchsorted(tf.gather(ids, order), self._sources)
+        place = tf.gather(order, tf.minimum(place, tf.size(ids) - 1))
+        there = tf.gather(ids, place) == self._sources
+        hidden = there[:, None] & (tf.gather(rows, place) == self._targets[:, None])
+        edge, column = tf.unstack(tf.where(hidden), axis=1)
+        where = tf.stack([tf.cast(tf.gather(place, edge), tf.int64), column], axis=1)
+        return tf.tensor_scatter_nd_update(rows, where, tf.fill([tf.size(edge)], tf.constant(ckg.PAD_ID, tf.int64)))
 
     def degrees(self, ids: tf.Tensor) -> tf.Tensor:
         return self._graph.degrees(ids)

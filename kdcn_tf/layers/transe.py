@@ -5,6 +5,10 @@ import tensorflow as tf
 # d sqrt(x)/dx is infinite at 0: a positive at distance 0 would give NaN gradients.
 _TINY = 1e-12
 
+# A distance as the root of a difference of large squares is noise below this, and so is the direction of its gradient,
+# which fades there.
+_ROUNDING = 1e-3
+
 _TILE = 4096
 
 
@@ -47,14 +51,42 @@ def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squa
     """
     if norm == 1:
         return tf.reduce_sum(tf.abs(queries[..., :, None, :] - candidates[..., None, :, :]), axis=-1)
-    # |q - c|^2 = -2 q c + |q|^2 + |c|^2 as one product of vectors with two more columns: no pass over [b, N] is
-    # spent on adding up.
-    own, other = (tf.reduce_sum(x * x, axis=-1, keepdims=True) for x in (queries, candidates))
-    left = tf.concat([-2.0 * queries, own, tf.ones_like(own)], axis=-1)
-    right = tf.concat([candidates, tf.ones_like(other), other], axis=-1)
-    # Rounding can push a difference of near-equal numbers below 0.
-    squares = tf.maximum(tf.matmul(left, right, transpose_b=True), 0.0)
-    return squares if squared else tf.sqrt(squares + _TINY)
+    return _euclidean(queries, candidates, squared)
+
+
+def _euclidean(queries: tf.Tensor, candidates: tf.Tensor, squared: bool) -> tf.Tensor:
+    """`pairwise_distance` for p = 2, with a gradient of two matrix products.
+
+    |q - c|^2 = -2 q c + |q|^2 + |c|^2 is one product of vectors with two more columns, and its gradient one more
+    product per side with one more column: no pass over [b, N] is spent on adding up.
+    """
+
+    @tf.custom_gradient
+    def compute(queries: tf.Tensor, candidates: tf.Tensor) -> tuple:
+        own, other = (tf.reduce_sum(x * x, axis=-1, keepdims=True) for x in (queries, candidates))
+        left = tf.concat([-2.0 * queries, own, tf.ones_like(own)], axis=-1)
+        right = tf.concat([candidates, tf.ones_like(other), other], axis=-1)
+        # Rounding can push a difference of near-equal numbers below 0.
+        squares = tf.maximum(tf.matmul(left, right, transpose_b=True), 0.0)
+        distances = squares if squared else tf.sqrt(squares + _TINY)
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            pull = 2.0 * upstream if squared else upstream / tf.maximum(distances, _ROUNDING)
+            return _pulled(pull, queries, right[..., :-1], False), _pulled(pull, candidates, _with_ones(queries), True)
+
+        return distances, gradient
+
+    return compute(queries, candidates)
+
+
+def _pulled(pull: tf.Tensor, own: tf.Tensor, others: tf.Tensor, transpose: bool) -> tf.Tensor:
+    """Sum over the others of pull * (own - other), [..., n, d]; `others` [..., m, d + 1] end with ones."""
+    sums = tf.matmul(pull, others, transpose_a=transpose)
+    return own * sums[..., -1:] - sums[..., :-1]
+
+
+def _with_ones(x: tf.Tensor) -> tf.Tensor:
+    return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
 
 
 def tiled_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squared: bool = False) -> tf.Tensor:

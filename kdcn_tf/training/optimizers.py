@@ -80,11 +80,12 @@ class Optimizer(tf.Module):
         """Inside, the variables have their means over the steps as values, if the optimizer keeps such."""
         return contextlib.nullcontext()
 
-    def apply(self, gradients: Sequence[Gradient]) -> None:
+    def apply(self, gradients: Sequence[Gradient], distinct: bool = False) -> None:
         """One step. A variable without gradient stays as it is.
 
         Args:
             gradients: one per element of `trained`; `IndexedSlices` may repeat an index.
+            distinct: the caller's word that none does, which saves looking for those that do.
         """
         step = tf.cast(self.iterations.assign_add(1, read_value=True), tf.float32)
         flat = {name: [p for slot in slots for p in parts_of(slot)] for name, slots in self.slots.items()}
@@ -96,7 +97,7 @@ class Optimizer(tf.Module):
                 gradient = tf.IndexedSlices(tf.cast(gradient.values, self._wire), gradient.indices)
             with tf.device(variable.device):
                 if isinstance(gradient, tf.IndexedSlices):
-                    self._update_rows(variable, slots, *_summed(gradient), step)
+                    self._update_rows(variable, slots, *_rows_of(gradient, distinct), step)
                 else:
                     self._update_all(variable, slots, gradient, step)
 
@@ -118,8 +119,10 @@ class Optimizer(tf.Module):
         raise TypeError(f"{type(self).__name__} is not an optimizer: it has no update rule")
 
 
-def _summed(gradient: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
+def _rows_of(gradient: tf.IndexedSlices, distinct: bool) -> tuple[tf.Tensor, tf.Tensor]:
     """Distinct ids and the sum of the rows of each: squares are of the sum, as in the dense case."""
+    if distinct:
+        return gradient.indices, tf.cast(gradient.values, tf.float32)
     ids, index = tf.unique(gradient.indices)
     return ids, tf.math.unsorted_segment_sum(tf.cast(gradient.values, tf.float32), index, tf.size(ids))
 

@@ -147,7 +147,7 @@ class Pretraining:
             total = tf.reduce_sum(self._loss(positive, negative) * weights)
             mean = total / tf.reduce_sum(weights) + sum(self.model.losses)
         gradients = tape.gradient(mean, self.optimizer.trained)
-        self.optimizer.apply(gradients)
+        self.optimizer.apply(gradients, distinct=True)  # the encoder looks up distinct ids, and each table once
         return {
             "bad": finite.first_bad(total, self.optimizer.trained, gradients),
             # A triple counts once, however many of its sides were asked for.
@@ -188,7 +188,7 @@ class Pretraining:
         graph = SampledGraph(self._graph, self.config.encoder.neighbors, seed)
         if not self.config.pretrain.hide_targets:
             return graph
-        return HiddenEdges(graph, batch[:, 0], batch[:, 2], self.id_map.num_ids)
+        return HiddenEdges(graph, batch[:, 0], batch[:, 2])
 
     def encode(self, ids: tf.Tensor) -> tf.Tensor:
         """GCN output of distinct ids, float [n, d]; called in a closure."""

@@ -59,7 +59,7 @@ def test_samples_are_distinct_and_cover_the_list():
 
 
 def test_hidden_edges_are_hidden_from_both_ends_and_no_others():
-    graph = HiddenEdges(Lists(), tf.constant([1, 3], tf.int64), tf.constant([2, 1], tf.int64), num_ids=6)
+    graph = HiddenEdges(Lists(), tf.constant([1, 3], tf.int64), tf.constant([2, 1], tf.int64))
     got = graph.neighbors(tf.constant([1, 2, 3], tf.int64))
     np.testing.assert_array_equal(got, [[0, 0, 4, 5], [0, 3, 4, 0], [0, 0, 0, 0]])
     np.testing.assert_array_equal(graph.degrees(tf.constant([2], tf.int64)), [2])

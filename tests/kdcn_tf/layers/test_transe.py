@@ -32,6 +32,28 @@ def test_gradient_at_distance_zero_is_finite(norm):
     assert np.all(np.isfinite(tape.gradient(total, point)))
 
 
+@pytest.mark.parametrize("squared", [False, True])
+def test_pairwise_gradient_by_hand(squared):
+    # Gaps [3, 4] and [0, 2]; weights 1 and 10. Of distances: [0.6, 0.8] + 10 [0, 1]; of squares: 2 [3, 4] + 20 [0, 2].
+    query, candidates = tf.constant([[4.0, 4.0]]), tf.constant([[1.0, 0.0], [4.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch([query, candidates])
+        total = tf.reduce_sum(pairwise_distance(query, candidates, 2, squared) * [1.0, 10.0])
+    by_query, by_candidates = tape.gradient(total, [query, candidates])
+    each = [[6.0, 8.0], [0.0, 40.0]] if squared else [[0.6, 0.8], [0.0, 10.0]]
+    np.testing.assert_allclose(by_query, [np.sum(each, axis=0)], atol=1e-4)
+    np.testing.assert_allclose(by_candidates, -np.array(each), atol=1e-4)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-7, 1e-5, 1e-3])
+def test_pairwise_gradient_stays_short_where_rounding_is_all_there_is(gap):
+    far_out = tf.constant([[30.0, -20.0, 5.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(far_out)
+        total = tf.reduce_sum(pairwise_distance(far_out, far_out + tf.constant([[gap, 0.0, 0.0]]), 2))
+    assert np.linalg.norm(tape.gradient(total, far_out)) < 1.5
+
+
 @pytest.mark.parametrize("norm", [1, 2])
 def test_tiles_make_up_all_candidates(norm, monkeypatch):
     monkeypatch.setattr(transe, "_TILE", 3)

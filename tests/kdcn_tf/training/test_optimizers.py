@@ -45,6 +45,18 @@ def test_repeated_ids_are_summed_before_the_square(kind):
     np.testing.assert_allclose(split, whole)
 
 
+@pytest.mark.parametrize("kind", [Adam, RowAdagrad])
+def test_distinct_ids_need_no_summing(kind):
+    found = []
+    for distinct in (False, True):
+        table = tf.Variable(tf.zeros([4, 2]))
+        rows = tf.IndexedSlices(tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([3, 1]), [4, 2])
+        kind([table], 0.1).apply([rows], distinct=distinct)
+        found.append(table.numpy())
+    np.testing.assert_allclose(*found)
+    assert np.all(found[0][[1, 3]] < 0)
+
+
 def test_row_adagrad_by_hand():
     # Row gradient [3, 4]: accumulator mean(9, 16) = 12.5; step 0.5 * [3, 4] / sqrt(12.5) = [0.4243, 0.5657].
     table = tf.Variable(tf.zeros([2, 2]))
