@@ -174,7 +174,9 @@ class CkgEncoder(tf.keras.Model):
         ids, index = tf.unique(tf.reshape(relations, [-1]))
 
         def rows_of(table: tf.Variable) -> tf.Tensor:
-            return tf.reshape(tf.gather(gather_rows(table, ids), index), tf.shape(given))
+            # The gradient asks for the shape where the rows are: here, not on the server that they came from.
+            rows = tf.identity(gather_rows(table, ids))
+            return tf.reshape(tf.gather(rows, index), tf.shape(given))
 
         if self.scale_table is not None:
             given *= rows_of(self.scale_table)

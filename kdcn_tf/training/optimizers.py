@@ -87,7 +87,8 @@ class Optimizer(tf.Module):
             gradients: one per element of `trained`; `IndexedSlices` may repeat an index.
             distinct: the caller's word that none does, which saves looking for those that do.
         """
-        step = tf.cast(self.iterations.assign_add(1, read_value=True), tf.float32)
+        with tf.device(self.iterations.device):  # cast elsewhere, it would travel to the worker and back
+            step = tf.cast(self.iterations.assign_add(1, read_value=True), tf.float32)
         flat = {name: [p for slot in slots for p in parts_of(slot)] for name, slots in self.slots.items()}
         for index, (variable, gradient) in enumerate(zip(self._variables, gradients, strict=True)):
             if gradient is None:
