@@ -18,7 +18,9 @@ from kdcn_tf.runs import TENSORBOARD, open_run
 
 NAME = "train-ckg"
 _LARGE_STEP = 1 << 24
-"""Products from which on a step gains by threads that share an operation: the default's 4 million don't, 65 million do."""
+"""Products of a step that threads should share: the default's 4 million lose by it, 65 million gain."""
+_LARGE_TABLE = 1 << 26
+"""Bytes of an entity table whose rows are in no cache, so that threads should wait for memory together."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     if start is not None and files.join(start, "") == files.join(values.output, ""):
         raise ConfigError(f"--warm_start: {start} is --output too")
     trained = manifest.read(start, manifest.CKG_MODEL) if start is not None else None
-    _settle_tensorflow(config)
+    _settle_tensorflow(config, ckg)
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
     from kdcn_tf.data.failures import translated
     from kdcn_tf.training import cluster, warm_start
@@ -53,13 +55,14 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         _train(cluster.start(), config, ckg, values.ckg, values.output, values.overwrite, start, trained)
 
 
-def _settle_tensorflow(config: Config) -> None:
+def _settle_tensorflow(config: Config, ckg: manifest.Manifest) -> None:
     """Sets what TensorFlow reads as it is imported, and the user has left open."""
     # oneDNN pays for large matrices; a step's are 64 wide, and take a quarter more processor time with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    # Threads that share an operation cost more than they save where operations are small; independent operations
-    # still run beside each other.
-    if costs.scored_products(config) < _LARGE_STEP:
+    # Threads that share an operation cost more than they save where operations are small and their rows in a cache;
+    # independent operations still run beside each other.
+    table_bytes = 4 * ckg.require_id_map().num_ids * config.encoder.dim
+    if costs.scored_products(config) < _LARGE_STEP and table_bytes < _LARGE_TABLE:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
