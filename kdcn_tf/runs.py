@@ -62,13 +62,13 @@ def open_run(
         files.write_atomic(path, _text(inputs, settings or {}, body).encode())
         return
     old = files.read_bytes(path).decode(errors="replace")
-    parts = dict(_PART.findall(old))
-    now = {name: (settings or {}).get(name, mark) for name, mark in parts.items()}
-    if wrong := _difference(old, _text(inputs, now, body)):
+    known = dict(_PART.findall(old))
+    wanted = {**known, **(settings or {})}
+    if wrong := _difference(old, _text(inputs, {name: wanted[name] for name in known}, body)):
         state = "a" if finished else "an unfinished"
         raise ConfigError(f"{directory}: holds {state} run of another configuration or input ({wrong})")
-    if (grown := _text(inputs, {**now, **(settings or {})}, body)) != old:
-        files.write_atomic(path, grown.encode())
+    if wanted.keys() > known.keys():
+        files.write_atomic(path, _text(inputs, wanted, body).encode())
 
 
 def _text(inputs: Mapping[str, str], settings: Mapping[str, str], body: str) -> str:

@@ -108,7 +108,8 @@ class SampledGraph:
 class HiddenEdges:
     """A graph without some undirected edges, such as those that a training step is to predict.
 
-    A neighbour at the end of a hidden edge becomes PAD_ID; degrees stay.
+    A neighbour at the end of a hidden edge becomes PAD_ID; degrees stay. Asked-for ids must be distinct: of an id that
+    is there twice, one row keeps its hidden edges.
 
     Args:
         graph: to hide edges of.

@@ -17,6 +17,8 @@ _KINDS: tuple[tuple[type[KdcnError], tuple[type[tf.errors.OpError], ...]], ...] 
 
 # What TensorFlow puts around the reason: the graph's nodes, and where in the code they were made.
 _AROUND = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*?\]\]|\s*\[Op:[^\]]+\].*|^\s*\(\d+\)\s*[A-Z_]+: ", re.S | re.M)
+# What gRPC adds to the message of a call that failed on its way.
+_CALL = "GRPC error information"
 _NO_REASON = ("Graph execution error", "Detected at node", 'File "', "Stack trace")
 
 
@@ -30,13 +32,16 @@ def translated(where: str) -> Iterator[None]:
     Raises:
         DataError: a file is missing, truncated, corrupt or doesn't fit.
         ConfigError: a file may not be written.
-        TryAgainError: the disk or the memory is full.
+        TryAgainError: the disk or the memory is full, or a message between members of the cluster got lost.
         UnavailableError: a member of the cluster is gone.
     """
     try:
         yield
     except tf.errors.OpError as error:
         kind = next(kind for kind, errors in _KINDS if isinstance(error, errors))
+        if isinstance(error, tf.errors.InternalError) and _CALL in error.message:
+            # The call, not what it asked for: TensorFlow 2.16 now and then sends one that nobody can read.
+            kind = TryAgainError
         raise kind(f"{where}: {reason(error.message)}") from error
     except UnicodeDecodeError as error:
         # TensorFlow quotes a record that it can't parse, and then can't read its own message.

@@ -51,6 +51,17 @@ def test_messages_of_several_errors():
     assert reason("[[{{node a}}]]") == "[[{{node a}}]]"  # nothing is left: as it came
 
 
+def test_a_call_that_got_lost_is_no_bad_file():
+    text = (
+        "2 root error(s) found.\n  (0) INTERNAL: {{function_node a}} Unable to parse request\nAdditional GRPC error "
+        "information from remote target /job:worker/task:0 while calling /tensorflow.eager.EagerService/Run:\n"
+    )
+    with pytest.raises(TryAgainError, match=r"^a file: Unable to parse request$"), translated("a file"):
+        raise tf.errors.InternalError(None, None, text)
+    with pytest.raises(DataError), translated("a file"):
+        raise tf.errors.InternalError(None, None, "broken")
+
+
 def test_rows():
     check_rows("a", 3.0, 3)
     with pytest.raises(DataError, match=r"^a: 2 rows, but the manifest says 3$"):
