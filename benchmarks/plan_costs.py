@@ -67,7 +67,8 @@ def fit(shapes: Sequence[tuple[str, int, int, Sequence[str], Mapping[str, Any]]]
     Args:
         shapes: CKG directory, servers, workers, settings, and what `cluster_probe.measure` said.
     """
-    free = costs.Measured(**dict.fromkeys(asdict(costs.Measured()), 0.0))
+    usual = costs.Measured()
+    free = costs.Measured(**{**dict.fromkeys(asdict(usual), 0.0), "table_copies": usual.table_copies})
     worker, server, memory, left = [], [], [], []
     for directory, servers, workers, settings, seen in shapes:
         ckg = manifest.read(directory, manifest.CKG)

@@ -53,6 +53,7 @@ class Measured:
 
     Attributes:
         process_bytes: of a server without tables.
+        table_copies: of its part of the entity table, that a server holds at its peak beside the table: as it saves.
         buffers_per_step: bytes of a server for every byte of a worker's step that is for it.
         bytes_per_call: beside the tensor.
         worker_s_per_step: of a worker.
@@ -64,6 +65,7 @@ class Measured:
     """
 
     process_bytes: float = 600e6
+    table_copies: float = 2.0
     buffers_per_step: float = 2.0
     bytes_per_call: float = 500.0
     worker_s_per_step: float = 9e-3

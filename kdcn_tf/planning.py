@@ -152,6 +152,7 @@ def server_memory(
     return {
         "process": measured.process_bytes,
         **{name: rows * size for name, size in costs.row_bytes(config, form).items()},
+        "copies to build and save": measured.table_copies * rows * dim * form.weight_stored,
         "relations and kernels": whole * state,
         "steps in flight": measured.buffers_per_step * machines.workers * bytes_per_step / machines.servers,
     }

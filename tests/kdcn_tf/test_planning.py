@@ -13,11 +13,11 @@ SHAPE = config.resolve("paper")
 
 
 def test_memory_of_a_server_by_hand():
-    bare = Measured(process_bytes=1000.0, buffers_per_step=0.0)
+    bare = Measured(process_bytes=1000.0, table_copies=2.0, buffers_per_step=0.0)
     found = planning.plan(SHAPE, PAPER, CLUSTER, measured=bare)
     rows = 12_000_001  # 600,000,001 with the padding row, over 50
     whole = 4 * 3 * (20 * 64 + 64 * 64)  # relations and kernel, each with Adam's two moments
-    assert found.server_bytes == 1000 + rows * 4 * (64 + 128 + 21) + whole
+    assert found.server_bytes == 1000 + rows * 4 * (64 + 128 + 21 + 2 * 64) + whole
     assert found.checkpoint_bytes == 600_000_001 * 4 * 192
 
 
