@@ -1,6 +1,6 @@
 """`kdcn train-ckg` in turns: run_kdcn.py ORDER, a JSON file (see `benchmarks/pretrain.py`).
 
-The command itself trains, alone or as a member of the cluster that TF_CONFIG names; only the end of an epoch is
+The command itself trains, with the huge pages that `kdcn` asks for, alone or as a member of the cluster that TF_CONFIG names; only the end of an epoch is
 hooked, to give the machine to the others, and the final evaluation, to write the vectors instead.
 """
 
@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 from turns import Turns
+
+from kdcn_tf.training import memory
 
 
 def main(order: dict) -> None:
@@ -43,5 +45,6 @@ def hook(order: dict) -> None:
 
 
 if __name__ == "__main__":
+    memory.restart_with_huge_pages()
     with open(sys.argv[1]) as file:
         main(json.load(file))

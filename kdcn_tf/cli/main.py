@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from kdcn_tf import __version__, dispatch
+from kdcn_tf.training import memory
 
 COMMANDS: dispatch.Table = {
     "simulate": ("pipelines.datasets.simulate", "simulate raw logs whose best possible AUC is known"),
@@ -31,6 +32,9 @@ COMMANDS: dispatch.Table = {
 }
 """Subcommand -> (module with `main(argv)`, summary), in the order in which data flows."""
 
+HOLD_TABLES = ("train-ckg", "train-kdcn")
+"""Those that train tables of any size."""
+
 
 def usage() -> str:
     return "\n".join(
@@ -50,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if arguments[:1] == ["--version"]:
         print(f"kdcn-tf {__version__}")
         sys.exit(0)
+    if argv is None and arguments and arguments[0] in HOLD_TABLES:
+        memory.restart_with_huge_pages()
     dispatch.run("kdcn", COMMANDS, "subcommand", usage(), arguments)
 
 

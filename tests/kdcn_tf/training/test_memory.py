@@ -1,5 +1,10 @@
+import os
 import subprocess
 import sys
+
+import pytest
+
+from kdcn_tf.training import memory
 
 PROGRAM = """
 import resource, sys
@@ -24,3 +29,42 @@ def test_freed_memory_is_used_again():
         for mode in ("keep", "default")
     }
     assert found["keep"] < found["default"] / 10
+
+
+RESTARTS = """
+import os, sys
+from kdcn_tf.training import memory
+print("begins", os.getpid(), flush=True)
+memory.restart_with_huge_pages()
+block = bytearray(b"x") * (256 << 20)
+with open("/proc/self/smaps_rollup") as file:
+    huge = next(line.split()[1] for line in file if line.startswith("AnonHugePages"))
+print("runs", os.getpid(), sys.argv[1:], os.environ.get("GLIBC_TUNABLES"), int(huge) >> 10)
+"""
+
+
+def restarted(tmp_path, **environment: str) -> list[str]:
+    (tmp_path / "program.py").write_text(RESTARTS)
+    without = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py"), "a b"],
+        env=without | environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(
+    not memory._HUGE_PAGES_ARE_FOR.exists() or "[madvise]" not in memory._HUGE_PAGES_ARE_FOR.read_text(),
+    reason="this system gives no huge pages on demand",
+)
+def test_the_program_restarts_once_with_huge_pages(tmp_path):
+    first, second, last = restarted(tmp_path)
+    assert first == second
+    *_, huge = last.split()
+    assert last.startswith(f"runs {first.split()[1]} ['a b'] glibc.malloc.hugetlb=1 ")
+    assert int(huge) >= 200
+
+
+def test_the_users_own_tunables_stay(tmp_path):
+    first, last = restarted(tmp_path, GLIBC_TUNABLES="glibc.malloc.arena_max=2")
+    assert "['a b'] glibc.malloc.arena_max=2" in last
