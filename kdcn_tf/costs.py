@@ -103,7 +103,7 @@ class Step:
     Attributes:
         table_rows: of the entity and relation tables, pulled, and pushed as gradients.
         neighbor_rows: entities whose neighbour lists are pulled, layer by layer.
-        degree_rows: entities whose degrees are pulled, layer by layer.
+        degree_rows: entities whose degrees are pulled, beside their rows.
         busiest: entity rows of the server that has most, over the mean of the servers.
     """
 
@@ -152,7 +152,12 @@ def expected_step(config: Config, graph: Graph) -> Step:
         drawn += hops[-1] * _kept_neighbors(graph, encoder.neighbors)
         hops.append(_united(graph, drawn, negatives))
     relations = distinct(sides(config) * pretrain.batch_size, relation_rows(config, graph))
-    return Step(hops[-1] + relations, neighbor_rows=sum(hops[:-1]), degree_rows=sum(hops[1:]))
+    return Step(hops[-1] + relations, neighbor_rows=sum(hops[:-1]), degree_rows=_with_degrees(config, hops[-1]))
+
+
+def _with_degrees(config: Config, rows: float) -> float:
+    encoder = config.encoder
+    return rows if encoder.layers and encoder.aggregation == "degree" else 0.0
 
 
 def sides(config: Config) -> int:
@@ -207,15 +212,15 @@ def traffic(config: Config, step: Step, form: Format, measured: Measured, server
     rows = step.table_rows * encoder.dim * WIRE[config.pretrain.wire]
     tables = rows + kernel_numbers(config) * form.kernel_sent
     pulled = step.neighbor_rows * list_bytes + step.degree_rows * form.degree_pulled
-    # Degrees and rows are asked for by the same ids, which travel once.
+    # Degrees travel as parts of their rows.
     pushed = (step.neighbor_rows + step.table_rows) * form.id_sent
     overhead = measured.bytes_per_call * calls(config, servers) / 2
     return pulled + tables + overhead, pushed + tables + overhead
 
 
 def calls(config: Config, servers: int) -> int:
-    """Tensors that a step sends or receives: per layer ids, lists and degrees; rows and gradients."""
-    return servers * (3 * config.encoder.layers + 3)
+    """Tensors that a step sends or receives: per layer ids and lists; ids, rows and gradients."""
+    return servers * (2 * config.encoder.layers + 3)
 
 
 SAVED = ("entity table", "optimizer state")

@@ -5,6 +5,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
+from kdcn_tf.layers.lookup import gather_beside
 
 _BLOCKS_PER_READ = 1 << 20
 
@@ -15,8 +16,11 @@ class Graph(Protocol):
     def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
         """int64 [n, k]: sampled neighbours of ids [n], PAD_ID where there are fewer."""
 
-    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        """Float [n]: number of distinct neighbours in the whole graph."""
+    def with_degrees(self, table: tf.Variable, ids: tf.Tensor, wire: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows of a table, float [n, d], and numbers of distinct neighbours in the whole graph, float [n]; of ids [n].
+
+        Both are needed of the same ids, and come from the same servers. `wire` is that of `lookup.gather_rows`.
+        """
 
 
 class Adjacency(tf.Module):
@@ -72,8 +76,8 @@ class StoredGraph:
     def neighbors(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.nn.embedding_lookup(self._adjacency.neighbors, ids), tf.int64)
 
-    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        return tf.nn.embedding_lookup(self._adjacency.degrees, ids)[:, 0]
+    def with_degrees(self, table: tf.Variable, ids: tf.Tensor, wire: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+        return gather_beside(table, self._adjacency.degrees, ids, wire)
 
 
 class SampledGraph:
@@ -101,8 +105,8 @@ class SampledGraph:
         place = tf.where(length[:, None] < self._count, tf.minimum(tf.range(self._count), stored - 1), place)
         return tf.gather(rows, place, batch_dims=1)
 
-    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        return self._graph.degrees(ids)
+    def with_degrees(self, table: tf.Variable, ids: tf.Tensor, wire: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._graph.with_degrees(table, ids, wire)
 
 
 class HiddenEdges:
@@ -133,8 +137,8 @@ class HiddenEdges:
         where = tf.stack([tf.cast(tf.gather(place, edge), tf.int64), column], axis=1)
         return tf.tensor_scatter_nd_update(rows, where, tf.fill([tf.size(edge)], tf.constant(ckg.PAD_ID, tf.int64)))
 
-    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
-        return self._graph.degrees(ids)
+    def with_degrees(self, table: tf.Variable, ids: tf.Tensor, wire: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._graph.with_degrees(table, ids, wire)
 
 
 def _zeros(name: str, shape: list[int], dtype: tf.DType) -> tf.Variable:

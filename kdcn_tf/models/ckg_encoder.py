@@ -116,23 +116,30 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [n, d].
         """
-        hops: list[tuple[tf.Tensor, ...]] = []
+        hops: list[tuple[tf.Tensor, tf.Tensor]] = []
         frontier = ids
         for _ in self.graph_layers:
             frontier, *hop = _widen(frontier, graph)
             hops.append(tuple(hop))
-        x = gather_rows(self.entity_table, frontier, self._wire)
-        if self._max_norm is not None:
-            x = tf.clip_by_norm(x, self._max_norm, axes=[1])
-        for layer, (neighbors, around, weights) in zip(self.graph_layers, reversed(hops), strict=True):
+        x, degrees = self._look_up(frontier, graph)
+        for layer, (neighbors, around) in zip(self.graph_layers, reversed(hops), strict=True):
             nodes = tf.shape(around)[0]
             own, _ = tf.split(x, [nodes, tf.shape(x)[0] - nodes])  # a slice's gradient takes six times as long
             if self._type_starts:
                 groups = group_by_type(types_of(neighbors, self._type_starts), padding_mask(neighbors), layer.types)
                 x = layer((own, aggregate_groups(x, around, groups), groups.node, groups.sizes))
             else:
+                weights = sampled_weights(degrees[:nodes], tf.gather(degrees, around), padding_mask(neighbors))
                 x = layer((own, aggregate(x, around, weights)))
         return x
+
+    def _look_up(self, ids: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows of the entity table, and degrees where equation 1 asks for them."""
+        if self.graph_layers and not self._type_starts:
+            x, degrees = graph.with_degrees(self.entity_table, ids, self._wire)
+        else:
+            x, degrees = gather_rows(self.entity_table, ids, self._wire), tf.zeros([0])
+        return (x if self._max_norm is None else tf.clip_by_norm(x, self._max_norm, axes=[1])), degrees
 
     def call(self, inputs: dict[str, tf.Tensor], graph: Graph, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Distances of positives and of their chunk's negatives.
@@ -227,16 +234,13 @@ def _uniform(scale: float, seed: int) -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomUniform(-scale, scale, seed)
 
 
-def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+def _widen(frontier: tf.Tensor, graph: Graph) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One hop outwards: the n distinct ids of the frontier, then those of its neighbours that are new.
 
     Returns:
-        ids [m], the frontier first; the frontier's neighbours [n, k]; their positions in ids; weights [n, k].
+        ids [m], the frontier first; the frontier's neighbours [n, k]; their positions in ids.
     """
     neighbors = graph.neighbors(frontier)
     wider, index = tf.unique(tf.concat([frontier, tf.reshape(neighbors, [-1])], axis=0))
-    size = tf.size(frontier)
-    around = tf.reshape(index[size:], tf.shape(neighbors))
-    degrees = graph.degrees(wider)
-    weights = sampled_weights(degrees[:size], tf.gather(degrees, around), padding_mask(neighbors))
-    return wider, neighbors, around, weights
+    around = tf.reshape(index[tf.size(frontier) :], tf.shape(neighbors))
+    return wider, neighbors, around

@@ -57,9 +57,9 @@ class CountedGraph:
         self.neighbor_rows += tf.size(ids, tf.int64)
         return self._graph.neighbors(ids)
 
-    def degrees(self, ids: tf.Tensor) -> tf.Tensor:
+    def with_degrees(self, table: tf.Variable, ids: tf.Tensor, wire: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
         self.degree_rows += tf.size(ids, tf.int64)
-        return self._graph.degrees(ids)
+        return self._graph.with_degrees(table, ids, wire)
 
 
 def counted(gradients: Sequence[tf.Tensor | tf.IndexedSlices], graph: CountedGraph) -> dict[str, tf.Tensor]:

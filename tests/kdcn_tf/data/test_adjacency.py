@@ -4,6 +4,7 @@ import tensorflow as tf
 from support.ckg_data import write_adjacency
 
 from kdcn_tf.data.adjacency import Adjacency, HiddenEdges, SampledGraph, StoredGraph, scatter_rows
+from kdcn_tf.layers.lookup import gather_rows
 
 TRIPLES = [(1, 0, 2), (1, 0, 3), (2, 1, 1), (4, 0, 4), (1, 0, 5)]
 
@@ -15,7 +16,9 @@ def test_rows_land_at_their_ids(tmp_path):
     assert int(adjacency.load_file(tf.constant(str(tmp_path / "adj")))) == 6
     graph = StoredGraph(adjacency)
     ids = tf.range(7, dtype=tf.int64)
-    np.testing.assert_array_equal(graph.degrees(ids), [0, 3, 1, 1, 0, 1, 0])
+    rows, degrees = graph.with_degrees(tf.Variable(10 * tf.range(7.0)[:, None]), ids, tf.float32)
+    np.testing.assert_array_equal(rows[:, 0], 10 * np.arange(7))
+    np.testing.assert_array_equal(degrees, [0, 3, 1, 1, 0, 1, 0])
     neighbors = graph.neighbors(ids).numpy()
     assert neighbors.shape == (7, 4)
     assert sorted(neighbors[1]) == [0, 2, 3, 5]
@@ -41,8 +44,8 @@ class Lists:
     def neighbors(self, ids):
         return tf.gather(self.ROWS, ids)
 
-    def degrees(self, ids):
-        return tf.cast(ids, tf.float32)
+    def with_degrees(self, table, ids, wire):
+        return gather_rows(table, ids, wire), tf.cast(ids, tf.float32)
 
 
 def test_samples_are_distinct_and_cover_the_list():
@@ -62,4 +65,5 @@ def test_hidden_edges_are_hidden_from_both_ends_and_no_others():
     graph = HiddenEdges(Lists(), tf.constant([1, 3], tf.int64), tf.constant([2, 1], tf.int64))
     got = graph.neighbors(tf.constant([1, 2, 3], tf.int64))
     np.testing.assert_array_equal(got, [[0, 0, 4, 5], [0, 3, 4, 0], [0, 0, 0, 0]])
-    np.testing.assert_array_equal(graph.degrees(tf.constant([2], tf.int64)), [2])
+    _, degrees = graph.with_degrees(tf.Variable(tf.zeros([4, 1])), tf.constant([2], tf.int64), tf.float32)
+    np.testing.assert_array_equal(degrees, [2])

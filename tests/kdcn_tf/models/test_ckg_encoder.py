@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 
 
@@ -14,8 +15,8 @@ class Path:
     def neighbors(self, ids):
         return tf.gather(self.NEIGHBORS, ids)
 
-    def degrees(self, ids):
-        return tf.gather(self.DEGREES, ids)
+    def with_degrees(self, table, ids, wire):
+        return gather_rows(table, ids, wire), tf.gather(self.DEGREES, ids)
 
 
 def encoder(layers=1, relations=((0, 0), (1, 1)), **changes):

@@ -81,8 +81,9 @@ def test_export_is_the_encoder_output(trained):
     node = tf.constant([44], tf.int64)
     around = run_._graph.neighbors(node).numpy()[0]
     around = around[around > 0]
-    degree, others = run_._graph.degrees(node).numpy()[0], run_._graph.degrees(tf.constant(around)).numpy()
-    weights = degree / len(around) / np.sqrt(degree * others)
+    ids = tf.concat([node, around], axis=0)
+    degree, *others = run_._graph.with_degrees(run_.model.entity_table, ids, tf.float32)[1].numpy()
+    weights = degree / len(around) / np.sqrt(degree * np.array(others))
     np.testing.assert_allclose(rows[3], table[44] + weights @ table[around] @ kernel, atol=1e-5)
 
 
