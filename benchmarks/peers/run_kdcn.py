@@ -1,7 +1,8 @@
 """`kdcn train-ckg` in turns: run_kdcn.py ORDER, a JSON file (see `benchmarks/pretrain.py`).
 
-The command itself trains, with the huge pages that `kdcn` asks for, alone or as a member of the cluster that TF_CONFIG names; only the end of an epoch is
-hooked, to give the machine to the others, and the final evaluation, to write the vectors instead.
+The command itself trains, with the huge pages that `kdcn` asks for, alone or as a member of the cluster that
+TF_CONFIG names; only the end of an epoch is hooked, to give the machine to the others, and the final evaluation, to
+write the vectors instead.
 """
 
 import json

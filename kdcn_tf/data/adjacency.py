@@ -5,7 +5,7 @@ from typing import Protocol
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
-from kdcn_tf.layers.lookup import gather_beside
+from kdcn_tf.data.lookup import gather_beside
 
 _BLOCKS_PER_READ = 1 << 20
 

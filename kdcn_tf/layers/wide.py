@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kdcn_tf.data.lookup import gather_rows
 from kdcn_tf.layers.embedding import EntityEmbedding, Spans
-from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.layers.masking import mask_of, masked_mean
 
 # Odd numbers whose products with ids fill 64 bits (from SplitMix64), for the left id, the right id, and the pair.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kdcn_tf.data.adjacency import Graph, padding_mask
+from kdcn_tf.data.lookup import gather_rows
 from kdcn_tf.layers.gcn import (
     GraphConvolution,
     TypedGraphConvolution,
@@ -14,7 +15,6 @@ from kdcn_tf.layers.gcn import (
     sampled_weights,
     types_of,
 )
-from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 
 FAR = 1e9
@@ -47,7 +47,7 @@ class CkgEncoder(tf.keras.Model):
         max_norm: length to which rows of the entity table are cut when they are looked up (Bordes et al., 2013, cut
             all to 1 after each step), or None.
         l1, l2: penalties on the mean L1 norm and the mean squared L2 norm of a step's encoded entities, in `losses`.
-        wire: type in which rows of a sharded entity table travel (`layers.lookup`).
+        wire: type in which rows of a sharded entity table travel (`data.lookup`).
         scale: initial values of both tables are uniform in [-scale, scale].
         seed: of the initial values.
     """

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from kdcn_tf import manifest
 from kdcn_tf.data.entities import read_rows
+from kdcn_tf.data.lookup import gather_rows
 from kdcn_tf.layers.embedding import EntityEmbedding
-from kdcn_tf.layers.lookup import gather_rows
 
 SAMPLED = 1000
 """Entities of each type that are watched."""

@@ -11,10 +11,10 @@ from kdcn_tf import files, losses
 from kdcn_tf.config import Config
 from kdcn_tf.data.adjacency import Adjacency, Graph, HiddenEdges, SampledGraph, StoredGraph
 from kdcn_tf.data.failures import check_rows
+from kdcn_tf.data.lookup import gather_rows
 from kdcn_tf.data.negatives import TypeRanges, corrupt
 from kdcn_tf.data.triples import padded_batch, read_triples, shuffled
 from kdcn_tf.errors import ConfigError
-from kdcn_tf.layers.lookup import gather_rows
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training import finite, watching

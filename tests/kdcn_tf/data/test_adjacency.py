@@ -4,7 +4,7 @@ import tensorflow as tf
 from support.ckg_data import write_adjacency
 
 from kdcn_tf.data.adjacency import Adjacency, HiddenEdges, SampledGraph, StoredGraph, scatter_rows
-from kdcn_tf.layers.lookup import gather_rows
+from kdcn_tf.data.lookup import gather_rows
 
 TRIPLES = [(1, 0, 2), (1, 0, 3), (2, 1, 1), (4, 0, 4), (1, 0, 5)]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.layers.lookup import gather_rows
+from kdcn_tf.data.lookup import gather_rows
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 
 

@@ -66,5 +66,5 @@ def test_the_program_restarts_once_with_huge_pages(tmp_path):
 
 
 def test_the_users_own_tunables_stay(tmp_path):
-    first, last = restarted(tmp_path, GLIBC_TUNABLES="glibc.malloc.arena_max=2")
+    _, last = restarted(tmp_path, GLIBC_TUNABLES="glibc.malloc.arena_max=2")
     assert "['a b'] glibc.malloc.arena_max=2" in last

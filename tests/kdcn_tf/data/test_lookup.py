@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.distribute.sharded_variable import ShardedVariable
 
-from kdcn_tf.layers.lookup import gather_beside, gather_rows
+from kdcn_tf.data.lookup import gather_beside, gather_rows
 
 ROWS = np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8.03125, 9]], np.float32)
 

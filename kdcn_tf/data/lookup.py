@@ -64,9 +64,7 @@ def _shards_of(table: tf.Variable) -> Sequence[tf.Variable]:
     return getattr(table, "variables", [table])
 
 
-def _gather(
-    shards: Sequence[tf.Variable], ids: tf.Tensor, pull: Callable[[int, tf.Tensor], tf.Tensor]
-) -> tf.Tensor:
+def _gather(shards: Sequence[tf.Variable], ids: tf.Tensor, pull: Callable[[int, tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Rows [n, ...] in the order of ids; `pull` gets the number of a shard and places in it, on that shard's server."""
     starts = [0]
     for shard in shards[:-1]:
