@@ -12,8 +12,15 @@ def run(*arguments):
 
 @pytest.mark.parametrize(
     "variant",
-    [*link_prediction.VARIANTS, *(link_prediction.Variant(name, *row) for name, row in link_prediction.ROWS.items())],
-    ids=lambda variant: variant.name,
+    [
+        *link_prediction.VARIANTS,
+        *(
+            link_prediction.Variant(name, *row, graph=graph)
+            for graph in link_prediction.GRAPHS
+            for name, row in link_prediction.rows_of(graph).items()
+        ),
+    ],
+    ids=lambda variant: f"{variant.graph}-{variant.name}",
 )
 def test_every_row_is_a_configuration(variant):
     assignments = [f"{name}={value}" for name, value in {**link_prediction.RANKED, **variant.changes}.items()]
@@ -23,10 +30,10 @@ def test_every_row_is_a_configuration(variant):
 
 def test_figures_are_means_of_seeds():
     found = {"seeds": [{}, {}], "mean": {"mrr": 0.25, "hits@10": 0.5}}
-    results = {"wn18rr": {"paper": {"seeds": []}, "default": found, "link_prediction + relation_scale": found}}
+    results = {"wn18rr": {"paper": {"seeds": []}, "default": found, "tuned": found}}
     assert link_prediction.figures_of(results) == {
         "paper_wn18rr_mrr": None, "paper_wn18rr_hits10": None, "wn18rr_mrr": 0.25, "wn18rr_hits10": 0.5,
-        "link_prediction_relation_scale_wn18rr_mrr": 0.25, "link_prediction_relation_scale_wn18rr_hits10": 0.5,
+        "tuned_wn18rr_mrr": 0.25, "tuned_wn18rr_hits10": 0.5,
     }  # fmt: skip
 
 

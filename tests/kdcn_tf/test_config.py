@@ -42,6 +42,7 @@ def test_every_check_refuses_something_and_names_its_field(name):
         (["ckg.valid_fraction=0.5", "ckg.test_fraction=0.5"], "ckg.valid_fraction: with test_fraction it must stay"),
         (["pretrain.chunks=7"], "pretrain.chunks: must divide batch_size=1000, got 7"),
         (["encoder.neighbors=30"], "encoder.neighbors: 30 sampled of ckg.stored_neighbors=20 stored"),
+        (["encoder.relation_scale=true"], "encoder.relation_scale: needs reciprocal=true"),
         (["encoder.dim=10"], "kdcn.heads: must divide encoder.dim=10, got 4"),
     ],
 )
