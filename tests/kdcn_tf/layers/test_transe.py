@@ -64,3 +64,13 @@ def test_tiles_make_up_all_candidates(norm, monkeypatch):
     )
     expected = pairwise_distance(queries, candidates, norm)
     np.testing.assert_allclose(tf.function(tiled_distance)(queries, candidates, norm), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("squared", "expected"), [(False, [[1.2, 1.6]]), (True, [[12, 16]])])
+def test_gradient_of_a_distance_by_hand(squared, expected):
+    # A gap of [3, 4], weight 2: of the distance [3, 4] / 5, of its square 2 [3, 4].
+    head = tf.constant([[4.0, 6.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(head)
+        total = 2.0 * tf.reduce_sum(distance(head, tf.constant([[0.0, -1.0]]), tf.constant([[1.0, 1.0]]), 2, squared))
+    np.testing.assert_allclose(tape.gradient(total, head), expected, rtol=1e-6)
