@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 CHIEF, WORKER, SERVER = "chief", "worker", "ps"
 
+_THREADS = "TF_NUM_INTEROP_THREADS"
+
 TALL = 64
 """A variable with more than this many rows per column is a table, and is sharded."""
 
@@ -133,11 +135,24 @@ def start() -> Scheduler:
     if not os.environ.get("TF_CONFIG"):
         return InlineScheduler()
     resolver = _resolver()
+    _keep_two_threads()
     # Without it, a call to a dead worker waits for ever instead of failing over.
     os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
     if resolver.task_type in (WORKER, SERVER):
         _serve(resolver)
     return ClusterScheduler(resolver)
+
+
+def _keep_two_threads() -> None:
+    """Gives TensorFlow two threads to run operations in, also where there is one core or the user has said one.
+
+    An operation that waits for another member holds its thread: members that have one thread wait for each other for
+    ever.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get(_THREADS, "")
+    if (int(said) if said.isdecimal() else cores) < 2:
+        os.environ[_THREADS] = "2"
 
 
 def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[3]
 PROBE = ROOT / "tests" / "support" / "cluster_probe.py"
 
 
-def seen(command: list) -> dict:
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
+def seen(command: list, **variables: str) -> dict:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"} | variables
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300)
     lines = [line for line in done.stdout.splitlines() if line.startswith("SEEN ")]
     assert done.returncode == 0, done.stderr[-3000:]
@@ -35,7 +35,8 @@ def graph(tmp_path_factory):
 @pytest.fixture(scope="module")
 def on_cluster(graph):
     launcher = ROOT / "launch" / "local_cluster.sh"
-    return seen([launcher, "-w", 2, "-p", 2, "--", sys.executable, PROBE, graph])
+    # What TensorFlow would take on a machine with one core; members with a single thread wait for each other for ever.
+    return seen([launcher, "-w", 2, "-p", 2, "--", sys.executable, PROBE, graph], TF_NUM_INTEROP_THREADS="1")
 
 
 @pytest.mark.cluster
