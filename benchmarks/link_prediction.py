@@ -32,7 +32,7 @@ GRAPHS = {"fb15k237": "FB15k-237", "wn18rr": "WN18RR"}
 TUNED: dict[str, dict[str, Any]] = {
     "fb15k237": {
         "encoder.relation_scale": True, "encoder.dim": 200, "encoder.dropout": 0.2, "pretrain.negatives": 1024,
-        "pretrain.chunks": 1, "pretrain.epochs": 30,
+        "pretrain.chunks": 1, "pretrain.epochs": 45,
     },
     "wn18rr": {
         "encoder.relation_scale": True, "encoder.layers": 0, "encoder.l2": 0.03, "pretrain.loss": "self_adversarial",
