@@ -30,24 +30,14 @@ def distance(
     gap = head + relation - tail
     if norm == 1:
         return tf.reduce_sum(tf.abs(gap), axis=-1)
-    return _length(gap, squared)
+    squares = _squared_length(gap)
+    return squares if squared else tf.sqrt(squares + _TINY)
 
 
-def _length(gap: tf.Tensor, squared: bool) -> tf.Tensor:
-    """Euclidean norm or its square; its gradient is a product, where that of `tf.reduce_sum` makes copies first."""
-
-    @tf.custom_gradient
-    def compute(gap: tf.Tensor) -> tuple:
-        squares = tf.reduce_sum(gap * gap, axis=-1)
-        lengths = squares if squared else tf.sqrt(squares + _TINY)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            pull = 2.0 * upstream if squared else upstream / lengths
-            return pull[..., None] * gap
-
-        return lengths, gradient
-
-    return compute(gap)
+@tf.custom_gradient
+def _squared_length(gap: tf.Tensor) -> tuple:
+    """Sum of squares; the gradient is a product, where that of `tf.reduce_sum` makes copies first."""
+    return tf.reduce_sum(gap * gap, axis=-1), lambda upstream: 2.0 * upstream[..., None] * gap
 
 
 def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squared: bool = False) -> tf.Tensor:

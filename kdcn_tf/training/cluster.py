@@ -146,8 +146,7 @@ def start() -> Scheduler:
 def _keep_two_threads() -> None:
     """Gives TensorFlow two threads to run operations in, also where there is one core or the user has said one.
 
-    An operation that waits for another member holds its thread: members that have one thread wait for each other for
-    ever.
+    Members that have one thread wait for each other for ever (TensorFlow 2.16).
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     said = os.environ.get(_THREADS, "")
