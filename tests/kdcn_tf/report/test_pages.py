@@ -1,51 +1,17 @@
 """The report as files: whole, escaped, and asking nothing of a network."""
 
-import html.parser
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
-from support import comparison
+from support import comparison, libraries
+from support.outline import Outline
 
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.report import charts, pages
 from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.report.summary import summarise
-
-EMPTY = {"meta", "link", "br", "img", "use", "path"}
-
-
-class Outline(html.parser.HTMLParser):
-    """Fails on tags that aren't closed in order; keeps headings, links, anchors and cells."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.links, self.ids, self.texts = [], [], [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        given = dict(attributes)
-        self.links += [value for name, value in given.items() if name in ("href", "src", "xlink:href")]
-        self.ids += [given["id"]] if "id" in given else []
-        if tag not in EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in EMPTY:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        if tag not in EMPTY:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] in ("td", "th", "h2", "span", "small", "text"):
-            self.texts.append(data.strip())
 
 
 def summary(runs, judged, **changes):
@@ -155,8 +121,6 @@ def test_a_report_of_fewer_models(tmp_path, models):
     ("library", "extra"), [("jinja2", "reports"), ("matplotlib", "reports"), ("scipy", "baselines")]
 )
 def test_a_missing_library_is_named(monkeypatch, library, extra):
-    for name in [name for name in sys.modules if name.split(".")[0] == library]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, library, None)
+    libraries.hide(monkeypatch, library)
     with pytest.raises(ConfigError, match=rf"reports need {library} .*pip install 'kdcn-tf\[{extra}\]'"):
         pages.check()

@@ -2,11 +2,10 @@
 
 import json
 import re
-import sys
 
 import pytest
 from google.protobuf import text_format
-from support import described
+from support import described, libraries
 from support.raw_logs import run
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
@@ -193,9 +192,7 @@ def test_wrong_arguments(made, tmp_path, capsys):
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib", "tensorflow_metadata"])
 def test_a_missing_library_is_named_before_the_work(made, tmp_path, capsys, monkeypatch, library):
-    for name in [name for name in sys.modules if name.split(".")[0] == library]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, library, None)
+    libraries.hide(monkeypatch, library)
     assert run(describe_data.main, made / "ckg", "--output", tmp_path / "out") == 2
     told = capsys.readouterr().err
     assert f"reports need {library}" in told
