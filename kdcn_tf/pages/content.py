@@ -11,12 +11,13 @@ _ROWS = 50
 class Number:
     """A number that is already text: with what belongs below it in small print, and what sets it apart.
 
-    `mark` is "", "best", "up", "down" or "few".
+    `mark` is "", "best", "up", "down" or "few". `heat`, from 0 to 1, is how deep its cell is coloured.
     """
 
     text: str
     note: str = ""
     mark: str = ""
+    heat: float | None = None
 
     def __str__(self) -> str:
         return f"{self.text} ({self.note})" if self.note else self.text
@@ -45,6 +46,11 @@ class Table:
     def numeric(self) -> list[bool]:
         """Which columns hold numbers, to be aligned at the right."""
         return [any(is_number(row[place]) for row in self.rows) for place in range(len(self.header))]
+
+    @property
+    def heat_map(self) -> bool:
+        """Whether cells are coloured by their numbers: columns are narrow then, their names upright."""
+        return any(isinstance(value, Number) and value.heat is not None for row in self.rows for value in row)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,35 @@ def test_texts_are_no_markup():
     assert re.findall(r"(?<!\\)[<`*_\[$]", text.replace(f"**{escaped}**", "")) == []
 
 
+def test_a_heat_map_has_its_numbers_in_coloured_cells():
+    rows = [("男装", Number("0.25", heat=0.25), Number("1.00", heat=1.0)), (NASTY, Number("0.00", heat=0.0), "none")]
+    heat_map, plain = Table(("word", "男装", NASTY), rows), Table(("word", "number"), [("男装", Number("0.25"))])
+    assert (heat_map.heat_map, plain.heat_map) == (True, False)
+    shown = html.render(page(Section("Map", tables=[heat_map, plain]))).decode()
+    assert re.findall(r'<td class="n"(.*?)><span>(.*?)</span></td>', shown) == [
+        (' style="--heat-share: 25.0%"', "0.25"), (' style="--heat-share: 100.0%"', "1.00"),
+        (' style="--heat-share: 0.0%"', "0.00"), ("", "0.25"),
+    ]  # fmt: skip
+    assert re.findall(r'<div class="(.*?)"', shown) == ["scroll heat", "scroll"]
+    assert "| 男装 | 0.25 | 1.00 |" in markdown.render(page(Section("Map", tables=[heat_map]))).decode()
+
+
+def luminance(color: str) -> float:
+    """Of #rrggbb, as WCAG defines it."""
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["light", "dark"])
+def test_numbers_can_be_read_on_all_colours_of_a_heat_map(place):
+    style = html.render(page()).decode()
+    ink, heat, panel = (luminance(re.findall(rf"{name}: (#[0-9a-f]{{6}})", style)[place])
+                        for name in ("--ink", "--heat", "--panel"))  # fmt: skip
+    for ground in (heat, panel):  # all others lie between these two
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5
+
+
 def drawn(name):
     figure, (axes,) = pictures.figure(2)
     axes.plot([0, 1], [1, 2], color=pictures.SERIES[1], label=pictures.label(name))
