@@ -9,7 +9,10 @@ _NEEDED_BY = {"jinja2": "reports", "matplotlib": "reports", "tensorflow_metadata
               "scipy": "baselines", "optuna": "tuning"}  # fmt: skip
 """Library -> the extra of `setup.py` that brings it. Protobuf comes with everything, but not in every version."""
 
-PAGES = ("jinja2", "matplotlib")
+PLAIN_PAGES = ("jinja2",)
+"""What a page without drawings needs."""
+
+PAGES = (*PLAIN_PAGES, "matplotlib")
 """What a report as a page needs."""
 
 

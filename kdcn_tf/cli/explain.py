@@ -4,7 +4,8 @@
   kdcn explain --model=DIR --ctr=CTR --ckg=CKG --session=c7 --output=DIR   what the model likes best in a session
 
 A group's change is the logit without it (padding, an unknown entity, missing numbers) minus the logit with it. With
---output, explanation.json and explanation.html are written. Users are shown by their pseudonym.
+--output, explanation.json and explanation.html are written; the page needs the extra "reports". Users are shown by
+their pseudonym.
 """
 
 import json
@@ -15,7 +16,7 @@ import numpy as np
 from absl import flags
 
 from kdcn_tf import ckg as schema
-from kdcn_tf import command, files, keys, manifest
+from kdcn_tf import command, extras, files, keys, manifest
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 
@@ -41,18 +42,20 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ctr", "ckg")
     if (values.row is None) == (values.session is None):
         raise ConfigError("--row: is required, or --session; not both")
+    if values.output:
+        extras.check(*extras.PLAIN_PAGES)
     trained = manifest.read(values.model, manifest.KDCN_MODEL)
     ctr, graph = manifest.read(values.ctr, manifest.CTR), manifest.read(values.ckg, manifest.CKG)
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
     inputs = {part.kind: part.fingerprint() for part in (trained, ctr, graph)}
     body = {**_explained(values, ctr, graph), "inputs": inputs}
-    from kdcn_tf.export import explanation
+    from kdcn_tf.export import explanation, explanation_page
 
     if values.output:
         manifest.prepare_output(values.output, manifest.EXPLANATION, values.overwrite)
         with manifest.discarded_on_failure(values.output):
-            _write(values.output, body, explanation.page(body), inputs)
+            _write(values.output, body, explanation_page.render(body), inputs)
     print(explanation.text(body))
 
 

@@ -1,6 +1,5 @@
-"""An explanation of one impression for people: with names in place of ids, as text and as one HTML file."""
+"""An explanation of one impression for people: with names in place of ids, as JSON and as text."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -98,7 +97,8 @@ def _attention(
 def text(body: Mapping[str, Any]) -> str:
     """The explanation for a terminal."""
     lines = [
-        *_summary(body),
+        f"row {body['row']:,} of split {body['split']!r}: {verdict(body)}",
+        *circumstances(body),
         "",
         f"logit without a group minus with it (beside it the mean of {body['sample']:,} rows):",
     ]
@@ -108,17 +108,21 @@ def text(body: Mapping[str, Any]) -> str:
         f"{row['label']:{widest}}  {row['change']:>+8.3f}  {row['mean']:>+8.3f}  {row['mean_size']:>8.3f}"
         for row in body["changes"]
     ]
-    return "\n".join([*lines, "", *_attention_lines(body["attention"])])
+    return "\n".join([*lines, "", *_attention_lines(body)])
 
 
-def _summary(body: Mapping[str, Any]) -> list[str]:
-    verdict = "clicked" if body["clicked"] else "not clicked"
+def verdict(body: Mapping[str, Any]) -> str:
+    """What the model said of the impression, and what happened."""
+    happened = "clicked" if body["clicked"] else "not clicked"
+    return f"click probability {body['probability']:.4f} (logit {body['logit']:+.4f}); {happened} in the log"
+
+
+def circumstances(body: Mapping[str, Any]) -> list[str]:
+    """What the model saw of the impression, and what else it scored in the session."""
     nothing = "nothing"
     before = [f"{kind}: {', '.join(items) or nothing}" for kind, items in body["behaviors"].items()]
     statistics = [f"{name} {'missing' if v is None else f'{v:g}'}" for name, v in body["statistics"].items()]
     return [
-        f"row {body['row']:,} of split {body['split']!r}: click probability {body['probability']:.4f} "
-        f"(logit {body['logit']:+.4f}); {verdict} in the log",
         f"user {body['user']}, candidate {body['candidate']}, category {' > '.join(body['categories']) or nothing}",
         f"query: {', '.join(body['query']) or nothing}; title: {', '.join(body['title']) or nothing}",
         f"behaviours before: {'; '.join(before)}",
@@ -131,82 +135,24 @@ def _session(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"row {row['row']:,} at {row['probability']:.4f}" for row in rows)
 
 
-def _attention_lines(found: Mapping[str, Any] | None) -> list[str]:
-    if found is None or not found["keywords"]:
-        return [NO_ATTENTION if found is None else NO_KEYWORDS]
-    named = [f"{word['text']} ({word['of']})" for word in found["keywords"]]
+def why_no_attention(body: Mapping[str, Any]) -> str:
+    """Why there is no attention to show; empty if there is some."""
+    if body["attention"] is None:
+        return NO_ATTENTION
+    return "" if body["attention"]["keywords"] else NO_KEYWORDS
+
+
+def named_keywords(body: Mapping[str, Any]) -> list[str]:
+    """The keywords that attend, each with where it comes from."""
+    return [f"{word['text']} ({word['of']})" for word in body["attention"]["keywords"]]
+
+
+def _attention_lines(body: Mapping[str, Any]) -> list[str]:
+    if reason := why_no_attention(body):
+        return [reason]
+    found, named = body["attention"], named_keywords(body)
     lines = [f"attention, mean of {len(found['heads'])} heads: what each keyword takes from which"]
     for name, weights in zip(named, found["mean"], strict=True):
         strongest = sorted(zip(weights, named, strict=True), key=lambda pair: -pair[0])[:STRONGEST]
         lines.append(f"  {name} <- " + ", ".join(f"{other} {weight:.2f}" for weight, other in strongest))
     return lines
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #222 }}
-table {{ border-collapse: collapse; margin: 0.5em 0 }}
-th, td {{ border-bottom: 1px solid #ddd; padding: 0.2em 0.6em; text-align: left; overflow-wrap: anywhere }}
-td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }}
-.note {{ color: #666 }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{body}
-</body>
-</html>
-"""
-
-
-def page(body: Mapping[str, Any]) -> bytes:
-    """The explanation as one HTML file that loads nothing; everything that it shows is escaped."""
-    rows = [(row["label"], *(f"{row[key]:+.3f}" for key in ("change", "mean")), f"{row['mean_size']:.3f}")
-            for row in body["changes"]]  # fmt: skip
-    parts = [
-        *(f"<p>{html.escape(line)}</p>" for line in _summary(body)),
-        "<h2>What each group of features changes</h2>",
-        f"<p class=note>Logit without the group minus logit with it: below 0, the group made a click likelier. Beside "
-        f"it the mean change and the mean size of the change over {body['sample']:,} rows of the split.</p>",
-        _html_table(("group", "change", "mean", "mean size"), rows),
-        "<h2>Which keywords attended to which</h2>",
-    ]
-    found = body["attention"]
-    if found is None or not found["keywords"]:
-        parts.append(f"<p>{NO_ATTENTION if found is None else NO_KEYWORDS}</p>")
-    else:
-        parts.append("<p class=note>A row is a keyword: how much of its representation it takes from each other.</p>")
-        heads = [(f"Head {number}", head) for number, head in enumerate(found["heads"], start=1)]
-        for title, weights in (("Mean of the heads", found["mean"]), *heads):
-            parts += [f"<h3>{title}</h3>", _heat_map(found["keywords"], weights)]
-    title = f"Row {body['row']:,} of split {body['split']}"
-    return _PAGE.format(title=html.escape(title), body="\n".join(parts)).encode("utf-8", "replace")
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
-        marks = ["", *[" class=n"] * (len(cells) - 1)]
-        return "".join(f"<{tag}{m}>{html.escape(c)}</{tag}>" for m, c in zip(marks, cells, strict=True))
-
-    body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table>\n<tr>{line('th', header)}</tr>\n{body}\n</table>"
-
-
-def _heat_map(keywords: Sequence[Mapping[str, str]], weights: Sequence[Sequence[float]]) -> str:
-    """A table whose cells are the darker the more weight they have."""
-    names = [f"{html.escape(word['text'])} <span class=note>{word['of']}</span>" for word in keywords]
-    head = "".join(f"<th class=n>{name}</th>" for name in names)
-    body = "\n".join(
-        f"<tr><th>{name}</th>" + "".join(map(_cell, row)) + "</tr>" for name, row in zip(names, weights, strict=True)
-    )
-    return f"<table>\n<tr><th></th>{head}</tr>\n{body}\n</table>"
-
-
-def _cell(weight: float) -> str:
-    dark = "; color: #fff" if weight > 0.6 else ""
-    return f'<td class=n style="background: rgba(31, 99, 168, {weight:.3f}){dark}">{weight:.2f}</td>'

@@ -1,9 +1,12 @@
 import json
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import libraries
 from support.ctr_data import BEHAVIORS, key_of, write_ctr, write_keys
+from support.outline import Outline
 from support.raw_logs import run
 from support.served import write_model
 
@@ -81,8 +84,12 @@ def test_a_row_is_explained_with_names(chain, tmp_path, capsys):
     assert f"{largest['change']:+.3f}" in shown
     assert f"{query[0]} (query) <- " in shown
     page = (tmp_path / "out" / explain.HTML_FILE).read_text()
-    assert page.count("<h3>Head ") == 2
+    outline = Outline(page)
+    assert [text for text in outline.texts if text.startswith(("Mean", "Head "))] == [
+        "Mean of the heads", "Head 1", "Head 2"]  # fmt: skip
+    assert all(outline.texts.count(f"{word['text']} ({word['of']})") >= 2 * 3 for word in words)  # a row and a column
     assert all(word in page for word in (*query, *title))
+    assert outline.links == ["#part-1", "#part-2", "#part-3"]
     assert "http" not in page.replace("http-equiv", "")
     made = manifest.read(str(tmp_path / "out"), manifest.EXPLANATION, check_digests=True)
     assert made.inputs[manifest.KDCN_MODEL] == manifest.read(f"{chain}/model", manifest.KDCN_MODEL).fingerprint()
@@ -145,14 +152,20 @@ def test_other_ids_are_refused_with_both_fingerprints(chain, tmp_path, capsys):
     assert "id map tiny-ids, the ckg dataset has id map other-ids" in capsys.readouterr().err
 
 
-def test_names_cannot_break_the_page():
-    word = {"of": "query", "text": "<script>alert('a')</script>"}
-    body = {
-        "row": 1, "split": "test", "session": [], "probability": 0.5, "logit": 0.0, "clicked": True, "user": "<b>",
-        "candidate": "&", "categories": ["</p>"], "query": [word["text"]], "title": [], "behaviors": {}, "sample": 1,
-        "statistics": {}, "changes": [], "attention": {"keywords": [word], "mean": [[1.0]], "heads": [[[1.0]]]},
-    }  # fmt: skip
-    page = explanation.page(body).decode()
-    assert "<script" not in page
-    assert "<b>" not in page
-    assert "&lt;script&gt;" in page
+def test_without_jinja2_the_extra_is_named_before_the_model_is_loaded(chain, tmp_path, capsys, monkeypatch):
+    libraries.hide(monkeypatch, "jinja2")
+    with monkeypatch.context() as patched:
+        patched.setattr("kdcn_tf.training.finetune.load_model", lambda _: pytest.fail("the model was loaded"))
+        assert run(explain.main, *arguments(chain, "--row=3", f"--output={tmp_path}/out")) == 2
+    shown = capsys.readouterr()
+    assert re.search(r"reports need jinja2 .*: pip install 'kdcn-tf\[reports\]'", shown.err)
+    assert shown.out == ""
+    assert not (tmp_path / "out").exists()
+    assert run(explain.main, *arguments(chain, "--row=3")) == 0
+    assert "click probability" in capsys.readouterr().out
+
+
+def test_the_page_needs_no_matplotlib(chain, tmp_path, monkeypatch):
+    libraries.hide(monkeypatch, "matplotlib")
+    assert run(explain.main, *arguments(chain, "--row=3", f"--output={tmp_path}/out")) == 0
+    assert (tmp_path / "out" / explain.HTML_FILE).exists()
