@@ -136,7 +136,6 @@ def start() -> Scheduler:
         return InlineScheduler()
     resolver = _resolver()
     _keep_two_threads()
-    _sleep_when_idle()
     # Without it, a call to a dead worker waits for ever instead of failing over.
     os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
     if resolver.task_type in (WORKER, SERVER):
@@ -153,21 +152,6 @@ def _keep_two_threads() -> None:
     said = os.environ.get(_THREADS, "")
     if (int(said) if said.isdecimal() else cores) < 2:
         os.environ[_THREADS] = "2"
-
-
-def _sleep_when_idle() -> None:
-    """Lets TensorFlow's threads sleep at once where there is nothing to do.
-
-    By default they look for work for a while, and take the processor from the members that share it with them.
-    """
-    try:
-        tf.compat.v1.enable_eager_execution(config=_sleeping())
-    except ValueError:
-        log.warning("TensorFlow has run in this process before: its idle threads take processor time from others")
-
-
-def _sleeping() -> tf.compat.v1.ConfigProto:
-    return tf.compat.v1.ConfigProto(experimental={"disable_thread_spinning": True})
 
 
 def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:
@@ -190,12 +174,14 @@ def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:
 
 
 def _serve(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> NoReturn:
+    # Threads that look for work a while before they sleep take the processor from the members that share it with them.
+    sleeping = tf.compat.v1.ConfigProto(experimental={"disable_thread_spinning": True})
     server = tf.distribute.Server(
         resolver.cluster_spec(),
         job_name=resolver.task_type,
         task_index=resolver.task_id,
         protocol="grpc",
-        config=_sleeping(),
+        config=sleeping,
     )
     log.info("%s %s is serving", resolver.task_type, resolver.task_id)
     server.join()

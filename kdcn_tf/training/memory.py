@@ -19,8 +19,8 @@ def keep_freed() -> None:
     """Lets the C library's malloc use freed memory again instead of giving it back to the system.
 
     A step frees and allocates some megabytes for each of its operations, and every new page costs a fault:
-    about a third of a step's time. Threads share a few heaps, as what one of them frees is then at hand, and in a cache,
-    for the next. Peak memory stays what it is. Without glibc nothing happens.
+    about a third of a step's time. Threads share a few heaps, as what one of them frees is then at hand for the next.
+    Peak memory stays what it is. Without glibc nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,3 +1,4 @@
+import ctypes
 import os
 import subprocess
 import sys
@@ -29,6 +30,42 @@ def test_freed_memory_is_used_again():
         for mode in ("keep", "default")
     }
     assert found["keep"] < found["default"] / 10
+
+
+HEAPS = """
+import ctypes, re, sys, tempfile, threading
+from kdcn_tf.training.memory import keep_freed
+if sys.argv[1] == "keep":
+    keep_freed()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.fopen.restype, libc.fopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p] * 2
+libc.fclose.argtypes, libc.malloc_info.argtypes = [ctypes.c_void_p], [ctypes.c_int, ctypes.c_void_p]
+started = threading.Barrier(int(sys.argv[2]))
+def work():
+    started.wait()
+    libc.malloc(1000)
+    started.wait()
+threads = [threading.Thread(target=work) for _ in range(started.parties)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+with tempfile.NamedTemporaryFile("r") as file:
+    stream = libc.fopen(file.name.encode(), b"w")
+    libc.malloc_info(0, stream), libc.fclose(stream)
+    print(len(re.findall("<heap nr", file.read())))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library isn't glibc")
+def test_threads_share_heaps():
+    # glibc by itself makes a heap for each of so many threads, up to 8 per core.
+    cores = os.cpu_count()
+    command = [sys.executable, "-c", HEAPS]
+    found = {
+        mode: int(subprocess.run([*command, mode, str(6 * cores)], capture_output=True, check=True).stdout)
+        for mode in ("keep", "default")
+    }
+    assert found["keep"] <= 2 * cores < found["default"]
 
 
 RESTARTS = """
