@@ -41,6 +41,8 @@ WEIGHT = "weight"  # float [1], default 1
 TIMESTAMP = "timestamp"  # int64 [1], seconds
 SESSION = "session"  # int64 [1], stable hash of the session id, to group by; never a model input
 SOURCE = "source"  # bytes [1], which log it came from, to slice metrics by; never a model input
+POSITION = "position"  # int64 [1], where it was shown, to slice metrics by; never a model input: no request knows it
+UNKNOWN_POSITION = -1  # where the log doesn't say, and in datasets from before examples held it
 USER = "user"  # int64 [1]
 ITEM = "item"  # int64 [1]
 QUERY_KEYWORDS = "query_keywords"  # int64 [<= M]

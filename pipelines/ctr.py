@@ -91,6 +91,7 @@ def _impression_row(record: Impression, file: str, line: int):
         record.label,
         record.weight,
         record.source,
+        record.position,
         _QUERY_SEPARATOR.join(record.query),
         record.stats,
     )
@@ -105,9 +106,9 @@ def _to_event(facts, row):
 def _to_shown(facts, row):
     """(query, (user, fields of `Shown` without the query)); an impression's statistic wins over the item's."""
     item, title, categories, stats = facts
-    user, timestamp, session, label, weight, source, query, own = row[1]
+    user, timestamp, session, label, weight, source, position, query, own = row[1]
     merged = sorted({**dict(stats), **dict(own)}.items())
-    return query, (user, timestamp, session, item, label, weight, source, title, categories, merged)
+    return query, (user, timestamp, session, item, label, weight, source, position, title, categories, merged)
 
 
 def _stats_of(shown, train_end: float):
@@ -176,7 +177,7 @@ class UserExamples(CountingDoFn):
         self.count("used.behaviors", 0 if last is None else len(events) - late)
 
     def _shown(self, value) -> Shown:
-        query, timestamp, session, item, label, weight, source, title, categories, stats = value
+        query, timestamp, session, item, label, weight, source, position, title, categories, stats = value
         limits = self._config.ctr
         return Shown(
             timestamp=timestamp,
@@ -185,6 +186,7 @@ class UserExamples(CountingDoFn):
             label=label,
             weight=weight,
             source=source,
+            position=position,
             query=known(query, limits.max_query_keywords),
             title=known(title, limits.max_title_keywords),
             categories=known(categories, limits.max_categories),

@@ -30,6 +30,7 @@ class Shown(NamedTuple):
     label: int
     weight: float
     source: str
+    position: int
     query: list[int]
     title: list[int]
     categories: list[int]
@@ -84,6 +85,7 @@ def example(
         ints={
             records.TIMESTAMP: [math.floor(shown.timestamp)],
             records.SESSION: [shown.session],
+            records.POSITION: [shown.position],
             records.USER: [user],
             records.ITEM: [shown.item],
             records.QUERY_KEYWORDS: shown.query,

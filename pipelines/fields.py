@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LARGEST = 3.4e38  # examples hold 32-bit floats; above this they would hold infinity
+LARGEST_WHOLE = 2**53 - 1  # above this, a float may stand for another whole number
 
 
 class RecordError(ValueError):
@@ -59,6 +60,17 @@ class Fields:
 
     def number(self, name: str) -> float:
         return _finite(name, self.require(name))
+
+    def whole_number(self, name: str) -> int:
+        """A required whole number, 0 or more; a Parquet column with gaps may hold it as a float."""
+        number = self.number(name)
+        if not number.is_integer():
+            raise RecordError(name, "not a whole number")
+        if number < 0:
+            raise RecordError(name, "is negative")
+        if number > LARGEST_WHOLE:
+            raise RecordError(name, "is too large")
+        return int(number)
 
     def numbers(self, name: str) -> tuple[tuple[str, float], ...]:
         """(name, number) pairs of a mapping, sorted by name; null values are absent."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from kdcn_tf import ckg, keys, text
+from kdcn_tf import ckg, keys, records, text
 from kdcn_tf.config import LogsConfig
 from pipelines.fields import Fields, RecordError
 
@@ -65,6 +65,7 @@ class Impression:
     weight: float
     stats: tuple[tuple[str, float], ...]
     source: str
+    position: int
 
 
 Record = User | Item | Session | Behavior | Impression
@@ -259,6 +260,7 @@ def _impression(fields: Fields, config: LogsConfig) -> Impression:
         weight=weight,
         stats=fields.numbers("stats"),
         source=fields.text("source") if fields.has("source") else "default",
+        position=fields.whole_number("position") if fields.has("position") else records.UNKNOWN_POSITION,
     )
 
 

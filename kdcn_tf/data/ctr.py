@@ -177,10 +177,11 @@ _SCALARS = {
     records.TIMESTAMP: tf.int64,
     records.SESSION: tf.int64,
     records.SOURCE: tf.string,
+    records.POSITION: tf.int64,
     records.USER: tf.int64,
     records.ITEM: tf.int64,
 }
-_DEFAULTS = {records.WEIGHT: 1.0, records.SOURCE: "default"}
+_DEFAULTS = {records.WEIGHT: 1.0, records.SOURCE: "default", records.POSITION: records.UNKNOWN_POSITION}
 
 
 def batches_of(directory: str, described: Manifest, split: str, batch_size: int) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from kdcn_tf.records import OOV_ID
 Examples = Mapping[str, np.ndarray]
 
 SOURCE, CATEGORY, USER_FREQUENCY, ITEM_FREQUENCY = "source", "category", "user_frequency", "item_frequency"
-DAY, BEHAVIORS, QUERY = "day", "behaviors", "query_keywords"
+DAY, BEHAVIORS, QUERY, POSITION = "day", "behaviors", "query_keywords", "position"
 
 NAMES: Mapping[str, str] = {
     SOURCE: "the log that an impression came from",
@@ -25,6 +25,7 @@ NAMES: Mapping[str, str] = {
     DAY: "day of the impression, UTC",
     BEHAVIORS: "behaviours of the user, of all kinds",
     QUERY: "keywords of the query that the graph knows",
+    POSITION: "place at which the candidate was shown, as the log counts",
 }
 """Every way to slice -> what it means."""
 
@@ -34,9 +35,12 @@ COUNTED = (USER_FREQUENCY, ITEM_FREQUENCY)
 """Those that need counts of the training split."""
 
 UNKNOWN, NONE = "unknown", "none"
-"""Slice of entities that the graph doesn't know, and of impressions without a category."""
+"""Slice of entities that the graph doesn't know and of places that the log doesn't say, and of impressions without a
+category."""
 
 _EDGES, _BUCKETS = np.array([1, 3, 10]), np.array(["0", "1-2", "3-9", "10+"])
+_POSITION_EDGES = np.array([*range(11), 20, 50])
+_POSITIONS = np.array([UNKNOWN, *map(str, range(10)), "10-19", "20-49", "50+"])
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,9 @@ def slice_names(
 
 
 def ordered(name: str, slices: Iterable[str]) -> list[str]:
-    """Slices of one way to slice, as people read them: unknown entities first, then by number or alphabet."""
-    if name in (USER_FREQUENCY, ITEM_FREQUENCY, BEHAVIORS):
-        order = [UNKNOWN, *_BUCKETS]
+    """Slices of one way to slice, as people read them: the unknown first, then by number or alphabet."""
+    if name in (USER_FREQUENCY, ITEM_FREQUENCY, BEHAVIORS, POSITION):
+        order = _POSITIONS.tolist() if name == POSITION else [UNKNOWN, *_BUCKETS]
         return sorted(slices, key=order.index)
     if name == QUERY:
         return sorted(slices, key=int)
@@ -162,6 +166,11 @@ def ordered(name: str, slices: Iterable[str]) -> list[str]:
 def buckets(numbers: np.ndarray) -> np.ndarray:
     """Counts [n] as "0", "1-2", "3-9" or "10+"."""
     return _BUCKETS[np.searchsorted(_EDGES, numbers, side="right")]
+
+
+def positions(places: np.ndarray) -> np.ndarray:
+    """Places [n] as "0", "1" and so on to "9", then "10-19", "20-49" or "50+"; "unknown" below 0."""
+    return _POSITIONS[np.searchsorted(_POSITION_EDGES, places, side="right")]
 
 
 def _frequency(ids: np.ndarray, counts: Counts) -> np.ndarray:
@@ -201,4 +210,5 @@ _OF: Mapping[str, Callable[[Examples, TrainCounts, Mapping[int, str]], np.ndarra
     DAY: _day,
     BEHAVIORS: _behaviors,
     QUERY: _query,
+    POSITION: lambda examples, *_: positions(examples[records.POSITION]),
 }

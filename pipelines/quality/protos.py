@@ -41,6 +41,9 @@ def _examples_schema(made_schema: Any, pb: Any, made: Manifest) -> None:
     _feature(made_schema, records.TIMESTAMP, pb.INT, size=1)
     _feature(made_schema, records.SESSION, pb.INT, size=1)
     _feature(made_schema, records.SOURCE, pb.BYTES, size=1)
+    position = _feature(made_schema, records.POSITION, pb.INT)  # of no size: older datasets don't have it
+    position.value_count.min, position.value_count.max = 1, 1
+    position.int_domain.min = records.UNKNOWN_POSITION
     last = made.require_id_map().num_ids - 1
     for name in (records.USER, records.ITEM):
         domain = _feature(made_schema, name, pb.INT, size=1).int_domain

@@ -90,6 +90,13 @@ def test_labels_weights_and_sessions(chain):
     assert train[10][records.SESSION] == train[11][records.SESSION] != test[100][records.SESSION]
 
 
+def test_positions_as_the_log_counts_them(chain):
+    directory, made, _ = chain
+    train, test = (by_time(directory / "ctr", made, split) for split in ("train", "test"))
+    assert (train[11][records.POSITION], test[100][records.POSITION]) == ([0], [12])
+    assert train[10][records.POSITION] == [records.UNKNOWN_POSITION]
+
+
 def test_dense_statistics_and_their_moments(chain):
     """By hand.
 
@@ -145,26 +152,40 @@ def test_limits_and_window(chain, tmp_path):
     assert first[records.CATEGORIES] == [ids["category", "Sport"]]
 
 
-def test_unknown_items_are_dead_letters(chain, tmp_path, capsys):
+def test_unknown_items_and_bad_fields_are_dead_letters(chain, tmp_path, capsys):
     directory, _, _ = chain
     rows = streams(
         behaviors=[*BEHAVIORS, BEHAVIORS[0] | {"item_id": "gone"}],
-        impressions=[*IMPRESSIONS, IMPRESSIONS[0] | {"item_id": "gone"}, IMPRESSIONS[0] | {"label": 3}],
+        impressions=[
+            *IMPRESSIONS,
+            IMPRESSIONS[0] | {"item_id": "gone"},
+            IMPRESSIONS[0] | {"label": 3},
+            IMPRESSIONS[0] | {"position": -1},
+        ],
     )
     raw = write_raw(tmp_path / "raw", rows)
     made = built(directory, raw, tmp_path / "ctr", "--set=logs.max_bad_share=0.5")
-    assert (made.counts["dead.behaviors"], made.counts["dead.impressions"]) == (1, 2)
+    assert (made.counts["dead.behaviors"], made.counts["dead.impressions"]) == (1, 3)
     (entry,) = made.group("dead_letters")
     letters = [json.loads(line) for line in (tmp_path / "ctr" / entry.name).read_text().splitlines()]
-    found = {(letter["file"].rsplit("/")[-1], letter["line"], letter["reason"]) for letter in letters}
+    found = {(letter["file"].rsplit("/")[-1], letter["line"], letter["field"], letter["reason"]) for letter in letters}
     assert found == {
-        ("behaviors.jsonl", 5, "unknown item"), ("impressions.jsonl", 5, "unknown item"),
-        ("impressions.jsonl", 6, "not 0 or 1"),
+        ("behaviors.jsonl", 5, "item_id", "unknown item"), ("impressions.jsonl", 5, "item_id", "unknown item"),
+        ("impressions.jsonl", 6, "label", "not 0 or 1"), ("impressions.jsonl", 7, "position", "is negative"),
     }  # fmt: skip
     arguments = ("--raw", raw, "--ckg", directory / "ckg", "--output", tmp_path / "strict")
     assert run(build_ctr.main, *arguments) == 65
     assert "of 5 records are bad" in capsys.readouterr().err
     assert not (tmp_path / "strict" / "manifest.json").exists()
+
+
+def test_an_impression_counts_once_at_each_position(chain, tmp_path):
+    directory, _, _ = chain
+    shown = [IMPRESSIONS[0], *({**IMPRESSIONS[0], "position": place} for place in (1, 1, 2))]
+    made = built(directory, write_raw(tmp_path / "raw", streams(impressions=shown)), tmp_path / "ctr")
+    found = [record[records.POSITION] for record in read_group(tmp_path / "ctr", made, "train")]
+    assert sorted(found) == [[-1], [1], [2]]
+    assert made.counts["filtered.impressions.duplicate"] == 1
 
 
 def test_an_item_newer_than_the_graph_is_oov(chain, tmp_path):

@@ -14,7 +14,7 @@ from pipelines.ctr_examples import Event, Shown
 
 
 def shown(timestamp, item=0, **fields):
-    base = Shown(timestamp, 1, item, 0, 1.0, "default", [], [], [], [])
+    base = Shown(timestamp, 1, item, 0, 1.0, "default", -1, [], [], [], [])
     return base._replace(**fields)
 
 
@@ -84,8 +84,8 @@ def test_known_drops_what_the_graph_does_not_know_and_then_cuts():
 
 def test_features():
     impression = shown(
-        11.7, item=4, session=-9, label=1, weight=2.0, source="web", query=[1], title=[2, 3], categories=[8],
-        stats=[("price", 1.5)],
+        11.7, item=4, session=-9, label=1, weight=2.0, source="web", position=7, query=[1], title=[2, 3],
+        categories=[8], stats=[("price", 1.5)],
     )  # fmt: skip
     ((timestamp, example),) = ctr_examples.user_examples(
         [Event(1, 3, 6)], [impression], user=5, dense_names=["age", "price"], config=Config()
@@ -96,6 +96,7 @@ def test_features():
     features[records.DENSE][0] = None
     assert features == {
         records.TIMESTAMP: [11], records.SESSION: [-9], records.USER: [5], records.ITEM: [4],
+        records.POSITION: [7],
         records.QUERY_KEYWORDS: [1], records.TITLE_KEYWORDS: [2, 3], records.CATEGORIES: [8],
         "behavior_click": [], "behavior_cart": [], "behavior_favorite": [], "behavior_purchase": [6],
         records.LABEL: [1.0], records.WEIGHT: [2.0], records.DENSE: [None, 1.5], records.SOURCE: [b"web"],

@@ -55,6 +55,16 @@ def test_query_may_be_a_list_or_empty():
     assert parse("impressions", IMPRESSION | {"query": ""}).query == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "position"),
+    [({}, -1), ({"position": None}, -1), ({"position": 0}, 0), ({"position": 1}, 1), ({"position": 12.0}, 12),
+     ({"position": 2**53 - 1}, 9_007_199_254_740_991)],
+)  # fmt: skip
+def test_positions_may_count_from_0_or_1(given, position):
+    found = parse("impressions", IMPRESSION | given).position
+    assert (found, type(found)) == (position, int)
+
+
 def test_null_is_absent():
     assert parse("sessions", SESSION | {"intention": None}).intention is None
 
@@ -110,6 +120,19 @@ def test_parquet_rows_have_maps_as_pairs():
         ("impressions", IMPRESSION | {"query": None}, "query", "is missing"),
         ("impressions", IMPRESSION | {"query": 3}, "query", "not a list of texts"),
         ("impressions", IMPRESSION | {"weight": -1}, "weight", "is negative"),
+        ("impressions", IMPRESSION | {"position": -1}, "position", "is negative"),
+        ("impressions", IMPRESSION | {"position": 1.5}, "position", "not a whole number"),
+        ("impressions", IMPRESSION | {"position": "1"}, "position", "not a number"),
+        ("impressions", IMPRESSION | {"position": ""}, "position", "not a number"),
+        ("impressions", IMPRESSION | {"position": True}, "position", "not a number"),
+        ("impressions", IMPRESSION | {"position": [1]}, "position", "not a number"),
+        ("impressions", IMPRESSION | {"position": float("nan")}, "position", "is not finite"),
+        ("impressions", IMPRESSION | {"position": float("inf")}, "position", "is not finite"),
+        ("impressions", IMPRESSION | {"position": 2**53}, "position", "is too large"),
+        ("impressions", IMPRESSION | {"position": 2**53 + 1}, "position", "is too large"),
+        ("impressions", IMPRESSION | {"position": 2**64}, "position", "is too large"),
+        ("impressions", IMPRESSION | {"position": 1e39}, "position", "is too large"),
+        ("impressions", IMPRESSION | {"position": 10**400}, "position", "is not finite"),
     ],
 )
 def test_what_breaks_the_contract_is_named(stream, row, field, reason):

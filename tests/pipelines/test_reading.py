@@ -54,6 +54,15 @@ def test_parquet_maps(tmp_path):
     assert (item.item_id, item.stats) == ("3", (("price", 1.5),))
 
 
+@pytest.mark.parametrize("kind", [pa.int32(), pa.uint64(), pa.float64()])
+def test_a_parquet_column_of_positions_may_have_gaps(tmp_path, kind):
+    shown = {"session_id": ["q"] * 3, "user_id": ["u"] * 3, "timestamp": [1] * 3, "query": ["shoe"] * 3}
+    shown |= {"item_id": ["i"] * 3, "label": [0] * 3, "position": pa.array([3, None, 0], kind)}
+    parquet.write_table(pa.table(shown), str(tmp_path / "f"))
+    found = [logs.parse("impressions", row, LogsConfig())[0] for _, row in reading.read_lines(str(tmp_path / "f"))]
+    assert [impression.position for impression in found] == [3, -1, 0]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

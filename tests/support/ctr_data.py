@@ -19,7 +19,7 @@ ID_MAP = ckg.IdMap(RANGES, ("has",), "tiny-ids")
 SPLITS = {"train": (0, 1000), "valid": (1000, 2000), "test": (2000, 3000)}
 
 
-def random_example(rng: np.random.Generator, session: int, split: str) -> bytes:
+def random_example(rng: np.random.Generator, session: int, position: int, split: str) -> bytes:
     """An impression that is mostly clicked if the item's parity is the user's; some ids are unknown."""
 
     def some(entity_type: str, limit: int) -> list[int]:
@@ -33,13 +33,14 @@ def random_example(rng: np.random.Generator, session: int, split: str) -> bytes:
     ints |= {records.QUERY_KEYWORDS: some("keyword", 3), records.TITLE_KEYWORDS: some("keyword", 4)}
     ints |= {records.CATEGORIES: some("category", 2), records.USER: [user], records.ITEM: [item]}
     ints |= {records.SESSION: [session], records.TIMESTAMP: [int(rng.integers(*SPLITS[split]))]}
+    ints[records.POSITION] = [position]
     price = float("nan") if rng.random() < 0.1 else float(rng.lognormal(2, 1))
     floats = {records.LABEL: [float(clicked)], records.WEIGHT: [1.0], records.DENSE: [price, float(rng.poisson(3))]}
     return records.encode(ints, floats, {records.SOURCE: [b"shop" if session % 3 else b"app"]})
 
 
 def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, seed: int = 0) -> manifest.Manifest:
-    """Writes a dataset of random impressions, four to a session."""
+    """Writes a dataset of random impressions, four to a session; where those of session 0 stood isn't known."""
     directory.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     groups = {}
@@ -49,7 +50,8 @@ def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, see
             name = f"{split}-{index}.tfrecord"
             with tf.io.TFRecordWriter(str(directory / name)) as writer:
                 for row in range(per_file):
-                    writer.write(random_example(rng, row // 4, split))
+                    session, place = divmod(row, 4)
+                    writer.write(random_example(rng, session, place if session else records.UNKNOWN_POSITION, split))
             entries.append(manifest.describe_file(str(directory), name, per_file))
         groups[split] = tuple(entries)
     manifest.write(str(directory), manifest.Manifest(manifest.CTR, groups, id_map=ID_MAP, info=INFO))

@@ -59,6 +59,7 @@ def example(
     """A CTR example; whatever isn't named is empty."""
     ints = {
         records.TIMESTAMP: [day * DAY + 5], records.SESSION: [1], records.USER: [user], records.ITEM: [item],
+        records.POSITION: [0],
         records.QUERY_KEYWORDS: [], records.TITLE_KEYWORDS: [], records.CATEGORIES: list(categories),
         records.behavior_key("click"): list(clicks),
     }  # fmt: skip

@@ -41,9 +41,15 @@ IMPRESSIONS = [
         "session_id": "q1", "user_id": "u1", "timestamp": 10, "query": "running shoe", "item_id": "i1", "label": 1,
         "stats": {"score": 1.0},
     },
-    {"session_id": "q1", "user_id": "u1", "timestamp": 11, "query": ["shoe", "zebra"], "item_id": "i2", "label": 0},
+    {
+        "session_id": "q1", "user_id": "u1", "timestamp": 11, "query": ["shoe", "zebra"], "item_id": "i2", "label": 0,
+        "position": 0,
+    },
     {"session_id": "q2", "user_id": "u3", "timestamp": 60, "query": "", "item_id": "i1", "label": 0, "source": "web"},
-    {"session_id": "q3", "user_id": "u1", "timestamp": 100, "query": "red", "item_id": "i2", "label": 1, "weight": 2},
+    {
+        "session_id": "q3", "user_id": "u1", "timestamp": 100, "query": "red", "item_id": "i2", "label": 1, "weight": 2,
+        "position": 12,
+    },
 ]  # fmt: skip
 
 

@@ -99,6 +99,21 @@ def test_slices(chain, tmp_path, capsys):
     assert row.split()[2:5] == [f"{first['impressions']:.0f}", f"{first['click_rate']:.1%}", f"{first['auc']:.4f}"]
 
 
+def test_positions_in_order(chain, tmp_path, capsys):
+    root, _ = chain
+    assert run(evaluate.main, *arguments(root, "--slices=position", f"--output={tmp_path}/out")) == 0
+    written = json.loads((tmp_path / "out" / evaluate.METRICS_FILE).read_text())
+    judged = written["slices"]["position"]
+    # Fifteen sessions of four, one of which doesn't say.
+    assert [(name, rows["second"]["impressions"]) for name, rows in judged.items()] == [
+        ("unknown", 4), ("0", 14), ("1", 14), ("2", 14), ("3", 14)]  # fmt: skip
+    table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    assert table[0] == "by position: place at which the candidate was shown, as the log counts"
+    assert [line.split()[:3] for line in table[2::2]] == [
+        [name, "first", str(size)] for name, size in (("unknown", 4), *((str(place), 14) for place in range(4)))
+    ]
+
+
 def test_a_slice_of_one_class_is_undefined(chain, tmp_path, capsys):
     root, _ = chain
     # So few impressions a query length, of 12, that some hold a single class.

@@ -57,10 +57,11 @@ def test_lists_are_padded_or_cut_at_the_end():
 
 def test_scalars_and_defaults():
     texts = {records.SOURCE: [b"app"]}
-    weighted = records.encode(INTS, {**FLOATS, records.WEIGHT: [2.5]}, texts)
-    batch = parse(tf.constant([records.encode(INTS, FLOATS), weighted]), SPEC)
+    told = records.encode({**INTS, records.POSITION: [3]}, {**FLOATS, records.WEIGHT: [2.5]}, texts)
+    batch = parse(tf.constant([records.encode(INTS, FLOATS), told]), SPEC)
     np.testing.assert_array_equal(batch[records.WEIGHT], [1.0, 2.5])
     np.testing.assert_array_equal(batch[records.SOURCE], [b"default", b"app"])
+    np.testing.assert_array_equal(batch[records.POSITION], [-1, 3])
     np.testing.assert_array_equal(batch[records.DENSE], [[2.5, -3.0]] * 2)
     scalars = {records.LABEL: 1.0, records.USER: 1, records.ITEM: 9, records.SESSION: 77, records.TIMESTAMP: 1234}
     assert {key: batch[key].numpy().tolist() for key in scalars} == {key: [value] * 2 for key, value in scalars.items()}
@@ -74,8 +75,10 @@ def test_scalars_and_defaults():
         (INTS, without(FLOATS, records.DENSE), records.DENSE),
         (INTS, {**FLOATS, records.DENSE: [1.0]}, records.DENSE),
         ({**INTS, records.LABEL: [1]}, without(FLOATS, records.LABEL), records.LABEL),
+        ({**INTS, records.POSITION: [1, 2]}, FLOATS, records.POSITION),
+        (INTS, {**FLOATS, records.POSITION: [1.0]}, records.POSITION),
     ],
-    ids=["no item", "no label", "no statistics", "too few statistics", "other type"],
+    ids=["no item", "no label", "no statistics", "too few statistics", "other type", "two positions", "half positions"],
 )
 def test_a_wrong_example_names_file_and_feature(tmp_path, ints, floats, feature):
     path = write_file(tmp_path / "odd.tfrecord", records.encode(INTS, FLOATS), records.encode(ints, floats))

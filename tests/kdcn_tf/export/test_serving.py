@@ -114,6 +114,19 @@ def test_export_whose_strings_lead_to_other_rows_is_refused(exported):
         golden.check(path, parts["model"], batch, request)
 
 
+def test_requests_hold_only_what_is_known_when_serving(exported):
+    parts, path = exported
+    signatures = tf.saved_model.load(path).signatures
+    for name in (PREDICT, RANK):
+        assert set(signatures[name].structured_input_signature[1]) == set(_request())
+    first = next(iter(ctr_files.batches_of(parts["ctr_directory"], parts["ctr"], "test", 16)))
+    batch = {k: v.numpy() for k, v in first.items()}
+    assert {records.POSITION, records.SESSION, records.SOURCE} < set(batch)
+    request = golden.to_request(batch, parts["model"].spec, {})
+    assert set(request) == set(_request())
+    assert all(set(records.decode(example)) <= set(_request()) for example in golden.to_examples(request))
+
+
 def test_failed_export_leaves_nothing_behind(exported, tmp_path):
     parts, _ = exported
     keys = tmp_path / "ckg"
@@ -197,5 +210,6 @@ def test_warmup_requests_parse_and_score(exported):
     for log in logs:
         request = log.predict_log.request
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in request.inputs.items()}
+        assert set(inputs) == set(_request())
         assert len(signatures[request.model_spec.signature_name](**inputs)["logits"]) == 32
     assert [log.predict_log.request.model_spec.signature_name for log in logs] == [PREDICT, RANK]

@@ -51,6 +51,15 @@ def test_a_batch_of_one_scores_as_in_a_larger_one(case):
 
 
 @every_network
+def test_what_an_example_holds_beside_its_inputs_is_not_read(case):
+    model, inputs = randomized(made(case)), some_inputs(4)
+    beside = {records.POSITION: [0, 3, 40, -1], records.SESSION: [7, 7, 8, 9], records.TIMESTAMP: [1, 2, 3, 4]}
+    beside = {key: tf.constant(values, tf.int64) for key, values in beside.items()}
+    assert not beside.keys() & inputs.keys()
+    np.testing.assert_array_equal(model(inputs | beside), model(inputs))
+
+
+@every_network
 @pytest.mark.parametrize("empty", [False, True], ids=["some", "all padding"])
 def test_scores_and_gradients_are_finite_and_reach_every_weight(case, empty):
     model, inputs = made(case), some_inputs(6)

@@ -108,6 +108,14 @@ def test_training_rows_have_the_columns_of_new_rows():
     assert list(table.fit(TRAIN)) == list(table.of(NEW))
 
 
+def test_where_an_impression_was_shown_makes_no_column(columns):
+    table = Table(SPEC, smoothing=1.0, folds=2, seed=1)
+    fitted = table.fit({**TRAIN, records.POSITION: np.array([0, 1, 2])})
+    assert list(fitted) == list(columns)
+    for name, column in table.of({**NEW, records.POSITION: np.array([0, 1])}).items():
+        np.testing.assert_array_equal(column, columns[name], err_msg=name)
+
+
 def test_rows_do_not_depend_on_those_beside_them(columns):
     table = Table(SPEC, smoothing=1.0, folds=2, seed=1)
     table.fit(TRAIN)

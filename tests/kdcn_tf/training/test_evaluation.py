@@ -21,6 +21,15 @@ def trained(ctr, tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("models") / "model", ctr[1])
 
 
+NO_INPUTS = {records.LABEL, records.WEIGHT, records.TIMESTAMP, records.SESSION, records.SOURCE, records.POSITION}
+
+
+def inputs_of(examples):
+    """Without what no model is to read."""
+    assert set(examples) > NO_INPUTS
+    return {key: values for key, values in examples.items() if key not in NO_INPUTS}
+
+
 def whole(data):
     parts = list(data.batches())
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -34,8 +43,7 @@ def test_heldout_is_the_split_in_file_order(ctr):
 
 def test_logits_are_the_models_and_do_not_depend_on_the_batch(ctr, trained):
     data = evaluation.Heldout(*ctr, "test")
-    inputs = {key: value for key, value in whole(data).items() if value.dtype != object}
-    expected = trained[0](inputs, training=False).numpy()
+    expected = trained[0](inputs_of(whole(data)), training=False).numpy()
     score = evaluation.kdcn_scorer(*trained, data)
     for size in (7, 4096):
         scored = np.concatenate([score(batch) for batch in dataclasses.replace(data, rows=size).batches()])
@@ -85,6 +93,19 @@ def test_judged_as_a_whole_by_source_and_by_slice(ctr):
     assert sum(figures["impressions"] for figures in by_user.values()) == 100
 
 
+def test_judged_by_position(ctr):
+    data = evaluation.Heldout(*ctr, "test")
+    found = evaluation.judge(data, "random", random_scores(), evaluation.Slicing(("position",))).slices["position"]
+    # Four impressions to each of 25 sessions, of which the first doesn't say where its own stood.
+    assert {name: figures["impressions"] for name, figures in found.items()} == {
+        "unknown": 4, "0": 24, "1": 24, "2": 24, "3": 24}  # fmt: skip
+    assert list(found) == ["unknown", "0", "1", "2", "3"]
+    examples = whole(data)
+    first = examples[records.POSITION] == 0
+    columns = (values[first] for values in (examples[records.LABEL], random_scores()(examples), examples["session"]))
+    assert found["0"] == pytest.approx(metrics.summarize(*columns), abs=1e-12)
+
+
 def test_metrics_do_not_depend_on_how_the_split_is_cut(ctr):
     def item_parity(examples):
         return examples[records.ITEM] % 2 - 0.5
@@ -120,9 +141,11 @@ def test_a_split_without_examples_is_refused(ctr):
 @pytest.mark.parametrize("name", sorted(evaluation.BASELINES))
 def test_baselines_learn_from_the_training_split(name, ctr, tmp_path):
     data, settings = evaluation.Heldout(*ctr, "test"), config.resolve(assignments=["gbdt.rounds=5"])
-    logits = evaluation.baseline_scorer(name, data, settings)(whole(data))
+    score = evaluation.baseline_scorer(name, data, settings)
+    logits = score(whole(data))
     assert logits.shape == (100,)
     assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(score(inputs_of(whole(data))), logits)
     write_ctr(tmp_path / "empty", per_file=10)
     described = manifest.read(str(tmp_path / "empty"), manifest.CTR)
     without = dataclasses.replace(described, files={**described.files, "train": ()})

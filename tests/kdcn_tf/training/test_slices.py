@@ -16,6 +16,7 @@ EXAMPLES = {
     records.CATEGORIES: np.array([[11, 12], [11, 0], [13, 0], [0, 0]]),
     records.SOURCE: np.array([b"app", b"shop", "Café".encode(), b"app"], object),
     records.TIMESTAMP: np.array([0, 86_399, 86_400, 1_700_000_000]),
+    records.POSITION: np.array([0, 9, records.UNKNOWN_POSITION, 14]),
     records.QUERY_KEYWORDS: np.array([[1, 2, 0], [0, 0, 0], [1, 2, 3], [4, 0, 0]]),
     records.behavior_key("click"): np.array([[1, 2], [0, 0], [0, 0], [5, OOV]]),
     records.behavior_key("cart"): np.array([[6, 0], [0, 0], [9, 0], [7, 8]]),
@@ -32,6 +33,7 @@ EXAMPLES = {
         ("day", ["1970-01-01", "1970-01-01", "1970-01-02", "2023-11-14"]),
         ("query_keywords", ["2", "0", "3", "1"]),
         ("behaviors", ["3-9", "0", "1-2", "3-9"]),
+        ("position", ["0", "9", "unknown", "10-19"]),
     ],
 )
 def test_the_slice_of_each_impression(name, expected):
@@ -44,15 +46,27 @@ def test_every_way_to_slice_is_tested_and_explained():
         slices.slice_names(EXAMPLES, COUNTS, ["source", "colour"])
 
 
+def test_what_is_asked_for_by_default():
+    assert slices.DEFAULT == ("source", "category", "user_frequency", "item_frequency")
+
+
 def test_buckets():
     assert slices.buckets(np.array([0, 1, 2, 3, 9, 10, 10**12])).tolist() == [
         "0", "1-2", "1-2", "3-9", "3-9", "10+", "10+"]  # fmt: skip
+
+
+def test_positions():
+    given = np.array([-(2**63), -1, 0, 1, 8, 9, 10, 19, 20, 49, 50, 2**53 - 1])
+    assert slices.positions(given).tolist() == [
+        "unknown", "unknown", "0", "1", "8", "9", "10-19", "10-19", "20-49", "20-49", "50+", "50+"]  # fmt: skip
 
 
 def test_slices_stand_in_the_order_in_which_people_count():
     assert slices.ordered("item_frequency", {"10+", "0", "unknown", "3-9"}) == ["unknown", "0", "3-9", "10+"]
     assert slices.ordered("query_keywords", {"10", "9"}) == ["9", "10"]
     assert slices.ordered("category", {"b", "a"}) == ["a", "b"]
+    places = {"50+", "10-19", "2", "9", "unknown", "20-49", "0"}
+    assert slices.ordered("position", places) == ["unknown", "0", "2", "9", "10-19", "20-49", "50+"]
 
 
 def test_counts_of_the_training_split_do_not_depend_on_batches(tmp_path):

@@ -98,6 +98,7 @@ def test_protos_of_examples(made):
     assert {name for name in schema if "/" not in name} == set(written)
     assert set(train) <= set(schema)
     assert (schema["user"].int_domain.min, schema["user"].int_domain.max) == (-1, 7)
+    assert (schema["position"].int_domain.min, schema["position"].presence.min_fraction) == (-1, 0)
     assert (train["label"].num_stats.mean, train["label"].num_stats.num_zeros) == (pytest.approx(1 / 3), 2)
     click = train["behavior_click"].num_stats.common_stats
     assert (click.num_non_missing, click.num_missing, click.tot_num_values, click.max_num_values) == (2, 1, 3, 2)
