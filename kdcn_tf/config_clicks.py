@@ -81,6 +81,13 @@ class FinetuneConfig(Section):
         1e-3, "Adam's learning rate of the network, and of tables that start from random values", positive
     )
     entity_learning_rate: float = option(1e-4, "Adam's learning rate of a pretrained entity table", positive)
+    warmup: int = option(
+        0, "steps over which both rates rise from 0 in a line, at the start; not in the paper", at_least(0)
+    )
+    decay: str = option(
+        "constant", "both rates over the run: constant, or falling to 0 in a line over all `epochs`",
+        one_of("constant", "linear"),
+    )  # fmt: skip
     l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
     average: float = option(
         0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: "

@@ -18,7 +18,7 @@ from kdcn_tf.models.networks import build_model
 from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
-from kdcn_tf.training.optimizers import Adam, AveragedAdam, parts_of
+from kdcn_tf.training.optimizers import Adam, AveragedAdam, Rate, linear_decay, parts_of, warmed_up
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -44,17 +44,23 @@ class Finetuning:
         config: resolved configuration.
         ctr: manifest of the CTR dataset.
         directory: of the CTR dataset.
+        steps: that the whole run makes at the most, by default as many as its epochs over all files take.
 
     Raises:
         DataError: there are no examples to train on or to choose the best epoch by.
     """
 
-    def __init__(self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str):
+    def __init__(
+        self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str, steps: int | None = None
+    ):
         self.scheduler, self.config, self.ctr, self._directory = scheduler, config, ctr, directory
         self._spec = ctr_data.spec_of(ctr)
         for split in ("train", "valid"):
             if not any(file.count for file in ctr.group(split)):
                 raise DataError(f"{directory}: split {split!r} has no examples; move time.train_end and time.valid_end")
+        self._steps = steps or config.finetune.epochs * sum(
+            -(-file.count // config.finetune.batch_size) for file in ctr.group("train")
+        )
         with scheduler.strategy.scope():
             self.model = build_model(config, ctr)
             trained = {id(w) for w in self.model.trainable_weights}
@@ -63,7 +69,7 @@ class Finetuning:
             rows = {id(part) for table in tables for part in parts_of(table)}
             network = [w for w in self.model.trainable_weights if id(w) not in rows]
             self.optimizers = [
-                Adam([t for t in tables if id(t) in started], config.finetune.entity_learning_rate),
+                Adam([t for t in tables if id(t) in started], self._rate(config.finetune.entity_learning_rate)),
                 self._network_optimizer([*(t for t in tables if id(t) not in started), *network]),
             ]
         self._kernels = [w for w in network if len(w.shape) == 2]
@@ -71,8 +77,13 @@ class Finetuning:
         self._predict = tf.function(self._predict_file, input_signature=[_PATH])
 
     def _network_optimizer(self, variables: list[tf.Variable]) -> Adam:
-        rate, average = self.config.finetune.learning_rate, self.config.finetune.average
+        rate, average = self._rate(self.config.finetune.learning_rate), self.config.finetune.average
         return AveragedAdam(variables, rate, average) if average else Adam(variables, rate)
+
+    def _rate(self, start: float) -> Rate:
+        options = self.config.finetune
+        falling = start if options.decay == "constant" else linear_decay(start, float(self._steps))
+        return warmed_up(falling, float(options.warmup))
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the network has the means of its weights (`finetune.average`); no closure may train there."""

@@ -232,4 +232,10 @@ def linear_decay(start: float, steps: float) -> Callable[[tf.Tensor], tf.Tensor]
     return lambda step: start * tf.maximum(1.0 - step / steps, 0.0)
 
 
+def warmed_up(rate: Rate, steps: float) -> Rate:
+    """`rate`, of which the first `steps` steps take a share that rises in a line, to all of it at the last of them."""
+    of = rate if callable(rate) else lambda step: rate
+    return (lambda step: of(step) * tf.minimum(step / steps, 1.0)) if steps else rate
+
+
 OPTIMIZERS = {"adam": Adam, "adagrad": RowAdagrad}

@@ -167,7 +167,7 @@ class _NetworkTrial:
     def __init__(self, data: TrialData, config: Config, chosen: np.ndarray, embeddings: str | None):
         self._config, self._chosen, self._data = config, chosen, data
         tf.keras.backend.clear_session()
-        self._run = Finetuning(InlineScheduler(), config, data.described, data.directory)
+        self._run = Finetuning(InlineScheduler(), config, data.described, data.directory, self._steps())
         if config.kdcn.pretrained and embeddings:
             self._run.load_pretrained(embeddings)
         examples = _tensors(data.splits[TRAIN], chosen)
@@ -208,12 +208,17 @@ class _NetworkTrial:
             valid_auc=curve[best].auc,
         )
 
+    def _steps(self) -> int:
+        """Steps of the whole run, if no look ends it."""
+        per_epoch = -(-len(self._chosen) // self._config.finetune.batch_size)
+        return max(self._config.finetune.epochs * per_epoch, self._config.trial.least_steps)
+
     def _stretches(self) -> Iterator[tuple[int, np.ndarray]]:
         """(steps made after it, numbers of its rows) of each stretch of training between two looks."""
         size, trial, rows = self._config.finetune.batch_size, self._config.trial, len(self._chosen)
         per_epoch = -(-rows // size)
         between = max(trial.least_steps_between, -(-per_epoch // trial.looks_per_epoch))
-        total = max(self._config.finetune.epochs * per_epoch, trial.least_steps)
+        total = self._steps()
         random = np.random.default_rng(self._config.finetune.seed)
         waiting = np.zeros(0, np.int64)
         for done in range(0, total, between):

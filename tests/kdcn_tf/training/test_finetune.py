@@ -113,6 +113,25 @@ def test_tables_are_trained_at_their_own_rates(ctr):
             assert np.abs(tables[name].numpy() - before[name]).max() == pytest.approx(rate, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("sets", "share"),
+    [
+        (["finetune.warmup=4"], 1 / 4),
+        (["finetune.decay=linear", "finetune.epochs=2"], 3 / 4),  # 2 files are 4 steps in 2 epochs
+        (["finetune.decay=linear", "finetune.epochs=2", "finetune.warmup=2"], 3 / 8),
+    ],
+    ids=["warm-up", "decay", "both"],
+)
+def test_all_rates_follow_the_run(ctr, sets, share):
+    sets = ["encoder.dim=8", *SMALL, "finetune.batch_size=800", *sets]
+    started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
+    tables = {0.05: started.model.entities.table, 0.01: started.model.categories.embedding.table}
+    before = {rate: table.numpy() for rate, table in tables.items()}
+    started.train_file(started.path_of("train-0.tfrecord"), [1, 2])
+    for rate, table in tables.items():
+        assert np.abs(table.numpy() - before[rate]).max() == pytest.approx(rate * share, rel=0.02)
+
+
 def described_of(ctr):
     return manifest.read(str(ctr), manifest.CTR), str(ctr)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.training.optimizers import Adam, AveragedAdam, RowAdagrad, linear_decay
+from kdcn_tf.training.optimizers import Adam, AveragedAdam, RowAdagrad, linear_decay, warmed_up
 
 
 def test_adam_equals_dense_adam_where_every_row_is_touched():
@@ -75,6 +75,22 @@ def test_the_rate_falls_in_a_line():
         optimizer.apply([tf.constant([2.0])])
         found.append(float(weight[0]))
     np.testing.assert_allclose(found, [9.25, 8.75, 8.5, 8.5], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(1.0, [9.5, 8.5, 7.5, 6.5]), (linear_decay(1.0, 4), [9.625, 9.125, 8.875, 8.875])],
+    ids=["constant", "falling"],
+)
+def test_the_rate_rises_first(rate, expected):
+    # Warm-up over 2 steps halves the first one: 0.5, 1, 1, 1; of the falling rates above 0.375, 0.5, 0.25 and 0.
+    weight = tf.Variable([10.0])
+    optimizer = Adam([weight], warmed_up(rate, 2))
+    found = []
+    for _ in range(4):
+        optimizer.apply([tf.constant([2.0])])
+        found.append(float(weight[0]))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_gradients_that_travel_are_rounded_and_summed_in_full():

@@ -45,6 +45,16 @@ def test_few_rows_still_get_their_steps(data):
     assert (found.rows, found.curve[-1].step) == (80, 60)
 
 
+@pytest.mark.parametrize(("fraction", "steps"), [(1.0, 25), (0.1, 8)], ids=["an epoch", "the least steps"])
+def test_a_falling_rate_is_zero_at_the_last_step(data, fraction, steps):
+    sets = ["finetune.decay=linear", "finetune.average=0", "finetune.epochs=1", "trial.least_steps=8",
+            "trial.least_steps_between=1", "trial.looks_per_epoch=25", "trial.patience=100"]  # fmt: skip
+    found = trial.run(data, MODEL, small(*sets), embeddings=None, fraction=fraction)
+    losses = [point.log_loss for point in found.curve]
+    assert len(losses) == steps
+    assert losses[-1] == losses[-2] != losses[-3]
+
+
 def test_a_smaller_share_lies_in_a_larger_one(data):
     sessions = data.splits["train"][records.SESSION]
     small_share, large = (trial.chosen_rows(data.splits["train"], share, seed=3) for share in (0.1, 0.3))
