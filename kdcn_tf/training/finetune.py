@@ -50,9 +50,7 @@ class Finetuning:
         DataError: there are no examples to train on or to choose the best epoch by.
     """
 
-    def __init__(
-        self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str, steps: int | None = None
-    ):
+    def __init__(self, scheduler: Scheduler, config: Config, ctr: Manifest, directory: str, steps: int | None = None):
         self.scheduler, self.config, self.ctr, self._directory = scheduler, config, ctr, directory
         self._spec = ctr_data.spec_of(ctr)
         for split in ("train", "valid"):
