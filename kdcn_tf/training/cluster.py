@@ -136,6 +136,7 @@ def start() -> Scheduler:
         return InlineScheduler()
     resolver = _resolver()
     _keep_two_threads()
+    _take_turns()
     # Without it, a call to a dead worker waits for ever instead of failing over.
     os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
     if resolver.task_type in (WORKER, SERVER):
@@ -152,6 +153,17 @@ def _keep_two_threads() -> None:
     said = os.environ.get(_THREADS, "")
     if (int(said) if said.isdecimal() else cores) < 2:
         os.environ[_THREADS] = "2"
+
+
+def _take_turns() -> None:
+    """Asks the system to let a thread finish its turn before one that wakes up gets its processor, where it can.
+
+    Members that share cores send each other many messages in a step, and each would interrupt somebody. A policy that
+    the user chose stays. To be called before there are threads: they inherit it.
+    """
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _resolver() -> tf.distribute.cluster_resolver.TFConfigClusterResolver:

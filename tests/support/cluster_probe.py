@@ -4,6 +4,7 @@ Arguments: CKG directory. Run as a program: each member of a cluster runs this f
 """
 
 import json
+import os
 import sys
 import tempfile
 
@@ -85,6 +86,7 @@ def main(directory: str) -> None:
         "weights_back": weights_back,
         "slots_back": slots_back,
         "warm_starts": warm_starts(run),
+        "policy": os.sched_getscheduler(0) if hasattr(os, "SCHED_BATCH") else None,
     }
     print("SEEN " + json.dumps(seen))
 
