@@ -27,6 +27,11 @@ _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS
 _READY, _ASKED, _DONE, _FAILED = "ready", "asked", "done", "failed"
 
 
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Asked:
     """A task asks; it waits until `reply` is called."""
@@ -137,8 +142,7 @@ class Workers:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._prepare, self._argument), daemon=True)
-        cores = len(os.sched_getaffinity(0))
-        with _environment(dict.fromkeys(_THREADS, str(max(1, cores // self._count)))), _deaf_to_interrupts():
+        with _environment(dict.fromkeys(_THREADS, str(max(1, cores() // self._count)))), _deaf_to_interrupts():
             process.start()
         theirs.close()
         worker = _Worker(process, ours)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from kdcn_tf.data.failures import translated
 from kdcn_tf.errors import ConfigError, UnavailableError
 from kdcn_tf.training import memory
+from kdcn_tf.workers import cores
 
 log = logging.getLogger(__name__)
 
@@ -149,9 +150,8 @@ def _keep_two_threads() -> None:
 
     Members that have one thread wait for each other for ever (TensorFlow 2.16).
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     said = os.environ.get(_THREADS, "")
-    if (int(said) if said.isdecimal() else cores) < 2:
+    if (int(said) if said.isdecimal() else cores()) < 2:
         os.environ[_THREADS] = "2"
 
 

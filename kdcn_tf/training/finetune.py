@@ -18,7 +18,8 @@ from kdcn_tf.models.networks import build_model
 from kdcn_tf.training import metrics
 from kdcn_tf.training.checkpoints import load_weights
 from kdcn_tf.training.cluster import Scheduler
-from kdcn_tf.training.optimizers import Adam, AveragedAdam, Rate, linear_decay, parts_of, warmed_up
+from kdcn_tf.training.loop import steps_of
+from kdcn_tf.training.optimizers import Adam, AveragedAdam, Rate, parts_of, rate_over
 from kdcn_tf.training.watching import ROWS, STEPS
 
 log = logging.getLogger(__name__)
@@ -56,9 +57,8 @@ class Finetuning:
         for split in ("train", "valid"):
             if not any(file.count for file in ctr.group(split)):
                 raise DataError(f"{directory}: split {split!r} has no examples; move time.train_end and time.valid_end")
-        self._steps = steps or config.finetune.epochs * sum(
-            -(-file.count // config.finetune.batch_size) for file in ctr.group("train")
-        )
+        options = config.finetune
+        self._steps = steps or options.epochs * steps_of(ctr.group("train"), options.batch_size)
         with scheduler.strategy.scope():
             self.model = build_model(config, ctr)
             trained = {id(w) for w in self.model.trainable_weights}
@@ -80,8 +80,7 @@ class Finetuning:
 
     def _rate(self, start: float) -> Rate:
         options = self.config.finetune
-        falling = start if options.decay == "constant" else linear_decay(start, float(self._steps))
-        return warmed_up(falling, float(options.warmup))
+        return rate_over(start, options.decay, self._steps, options.warmup)
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the network has the means of its weights (`finetune.average`); no closure may train there."""

@@ -15,6 +15,7 @@ from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.training import watching
 from kdcn_tf.training.cluster import InlineScheduler
+from kdcn_tf.training.loop import steps_of
 from kdcn_tf.training.pretrain import Pretraining
 
 MAX_ENTITIES = 20_000_000
@@ -23,9 +24,9 @@ MAX_ENTITIES = 20_000_000
 
 def graph_of(ckg: Manifest, config: Config) -> Graph:
     """The sizes of a dataset."""
-    id_map, counts = ckg.require_id_map(), [file.count for file in ckg.group("train")]
-    steps = sum(-(-count // config.pretrain.batch_size) for count in counts)
-    return Graph(id_map.num_ids - 1, sum(counts), len(id_map.relations), steps=steps)
+    id_map, train = ckg.require_id_map(), ckg.group("train")
+    steps = steps_of(train, config.pretrain.batch_size)
+    return Graph(id_map.num_ids - 1, sum(file.count for file in train), len(id_map.relations), steps=steps)
 
 
 def counted_step(directory: str, ckg: Manifest, config: Config, servers: int) -> Step:

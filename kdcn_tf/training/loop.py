@@ -6,12 +6,13 @@ one `tf.function`, so a step costs no round trip to the chief, and stragglers ba
 
 import collections
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from kdcn_tf.data.failures import check_rows
 from kdcn_tf.keys import stable_hash
+from kdcn_tf.manifest import DataFile
 from kdcn_tf.options import readable
 from kdcn_tf.training.checkpoints import Checkpoints
 from kdcn_tf.training.cluster import Scheduler
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT_PER_WORKER = 2
 """Closures scheduled ahead: one running, one waiting, so that no worker idles and staleness is bounded."""
+
+
+def steps_of(files: Iterable[DataFile], batch_size: int) -> int:
+    """Steps of an epoch: each file begins a new batch, so its last one may be smaller."""
+    return sum(-(-file.count // batch_size) for file in files)
 
 
 def run_epochs(

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from kdcn_tf.workers import cores
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # of malloc.h
 _LARGEST = 32 << 20  # glibc takes no larger threshold for mmap
 _NEVER = (1 << 31) - 1
@@ -30,7 +32,7 @@ def keep_freed() -> None:
         (_M_MMAP_THRESHOLD, _LARGEST),
         (_M_TRIM_THRESHOLD, _NEVER),
         (_M_TOP_PAD, _TOP_PAD),
-        (_M_ARENA_MAX, _ARENAS_PER_CORE * (os.cpu_count() or 1)),
+        (_M_ARENA_MAX, _ARENAS_PER_CORE * cores()),
     ):
         mallopt(name, value)
 

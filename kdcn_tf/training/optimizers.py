@@ -238,4 +238,16 @@ def warmed_up(rate: Rate, steps: float) -> Rate:
     return (lambda step: of(step) * tf.minimum(step / steps, 1.0)) if steps else rate
 
 
+def rate_over(start: float, decay: str, steps: int, warmup: int = 0) -> Rate:
+    """The learning rate of a run.
+
+    Args:
+        start: the rate without decay and after the warm-up.
+        decay: "constant" or "linear".
+        steps: of the whole run.
+        warmup: steps of the warm-up.
+    """
+    return warmed_up(start if decay == "constant" else linear_decay(start, steps), warmup)
+
+
 OPTIMIZERS = {"adam": Adam, "adagrad": RowAdagrad}

@@ -20,7 +20,8 @@ from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training import finite, watching
 from kdcn_tf.training.cluster import Scheduler
 from kdcn_tf.training.link_prediction import LinkPrediction
-from kdcn_tf.training.optimizers import OPTIMIZERS, Rate, linear_decay
+from kdcn_tf.training.loop import steps_of
+from kdcn_tf.training.optimizers import OPTIMIZERS, Rate, rate_over
 from kdcn_tf.training.surroundings import turns, with_surroundings
 from kdcn_tf.training.watching import ROWS, STEPS
 
@@ -93,10 +94,8 @@ class Pretraining:
 
     def _learning_rate(self) -> Rate:
         pretrain = self.config.pretrain
-        if pretrain.decay == "constant":
-            return pretrain.learning_rate
-        steps = sum(-(-file.count // pretrain.batch_size) for file in self.ckg.group("train"))
-        return linear_decay(pretrain.learning_rate, float(steps * pretrain.epochs))
+        steps = pretrain.epochs * steps_of(self.ckg.group("train"), pretrain.batch_size)
+        return rate_over(pretrain.learning_rate, pretrain.decay, steps)
 
     def _kernels(self) -> list[tf.Variable]:
         return [weight for layer in self.model.graph_layers for weight in layer.trainable_weights]

@@ -210,14 +210,15 @@ class _NetworkTrial:
 
     def _steps(self) -> int:
         """Steps of the whole run, if no look ends it."""
-        per_epoch = -(-len(self._chosen) // self._config.finetune.batch_size)
-        return max(self._config.finetune.epochs * per_epoch, self._config.trial.least_steps)
+        return max(self._config.finetune.epochs * self._steps_per_epoch(), self._config.trial.least_steps)
+
+    def _steps_per_epoch(self) -> int:
+        return -(-len(self._chosen) // self._config.finetune.batch_size)
 
     def _stretches(self) -> Iterator[tuple[int, np.ndarray]]:
         """(steps made after it, numbers of its rows) of each stretch of training between two looks."""
         size, trial, rows = self._config.finetune.batch_size, self._config.trial, len(self._chosen)
-        per_epoch = -(-rows // size)
-        between = max(trial.least_steps_between, -(-per_epoch // trial.looks_per_epoch))
+        between = max(trial.least_steps_between, -(-self._steps_per_epoch() // trial.looks_per_epoch))
         total = self._steps()
         random = np.random.default_rng(self._config.finetune.seed)
         waiting = np.zeros(0, np.int64)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kdcn_tf.training import memory
+from kdcn_tf.workers import cores
 
 PROGRAM = """
 import resource, sys
@@ -59,13 +60,12 @@ with tempfile.NamedTemporaryFile("r") as file:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library isn't glibc")
 def test_threads_share_heaps():
     # glibc by itself makes a heap for each of so many threads, up to 8 per core.
-    cores = os.cpu_count()
     command = [sys.executable, "-c", HEAPS]
     found = {
-        mode: int(subprocess.run([*command, mode, str(6 * cores)], capture_output=True, check=True).stdout)
+        mode: int(subprocess.run([*command, mode, str(6 * cores())], capture_output=True, check=True).stdout)
         for mode in ("keep", "default")
     }
-    assert found["keep"] <= 2 * cores < found["default"]
+    assert found["keep"] <= 2 * cores() < found["default"]
 
 
 RESTARTS = """
