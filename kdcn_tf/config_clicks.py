@@ -48,6 +48,10 @@ class KdcnConfig(Section):
         True,
         "bring pretrained vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper",
     )
+    standardize_entities: bool = option(
+        False, "bring each column of the pretrained vectors to mean 0 and variance 1 over all entities of a type, as "
+        "they are loaded; not in the paper",
+    )  # fmt: skip
     unknown_share: float = option(
         0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
     )

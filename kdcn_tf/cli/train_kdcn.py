@@ -61,7 +61,7 @@ def _train(scheduler, config: Config, ctr: manifest.Manifest, inputs: dict[str, 
         log.info("entity table: %d pretrained rows", run.load_pretrained(values.embeddings))
 
     tuned = config.kdcn.pretrained and not config.kdcn.freeze_entities
-    drift = Drift(run.model.entities, values.embeddings) if tuned else None
+    drift = Drift(run.model.entities, values.embeddings, config.kdcn.standardize_entities) if tuned else None
     best = files.join(output, BEST)
     files.make_dirs(best)
 

@@ -20,18 +20,19 @@ class Drift:
     Args:
         entities: the layer whose table is fine-tuned.
         directory: embeddings that it started from.
+        standardize: whether it started from their standardised columns (`read_rows`).
 
     Raises:
         DataError: a file is wrong.
     """
 
-    def __init__(self, entities: EntityEmbedding, directory: str):
+    def __init__(self, entities: EntityEmbedding, directory: str, standardize: bool = False):
         self._entities = entities
         exported = manifest.read(directory, manifest.EMBEDDINGS)
         self._start: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for entity_type in entities.types:
-            first, rows = next(((first, rows) for first, rows in read_rows(directory, exported, entity_type)
-                                if len(rows)), (0, np.empty((0, entities.dim))))  # fmt: skip
+            blocks = read_rows(directory, exported, entity_type, standardize)
+            first, rows = next(((first, rows) for first, rows in blocks if len(rows)), (0, np.empty((0, entities.dim))))
             places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(np.int64))
             if len(places):
                 self._start[entity_type] = (first + places, rows[places].astype(np.float32))

@@ -99,9 +99,9 @@ class Finetuning:
         manifest.require_same_ids(exported, self.ctr)
         if exported.number("dim") != self.config.encoder.dim:
             raise DataError(f"{directory}: dimension {exported.info['dim']}, encoder.dim is {self.config.encoder.dim}")
-        written = 0
+        written, standardize = 0, self.config.kdcn.standardize_entities
         for entity_type in self.model.entities.types:
-            for first, rows in read_rows(directory, exported, entity_type):
+            for first, rows in read_rows(directory, exported, entity_type, standardize):
                 for start in range(0, len(rows), ASSIGN_ROWS):
                     block = rows[start : start + ASSIGN_ROWS]
                     try:
