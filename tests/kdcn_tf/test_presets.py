@@ -17,7 +17,7 @@ NOT_IN_THE_PAPER = {
     "encoder.squared", "encoder.reciprocal", "encoder.relation_scale", "encoder.dropout", "encoder.max_norm",
     "encoder.l1", "encoder.l2", "pretrain.hide_targets",
     "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout", "kdcn.unknown_share", "finetune.average",
-    "finetune.warmup", "kdcn.knowledge_dropout", "kdcn.pool_dialogue",
+    "finetune.warmup", "kdcn.knowledge_dropout", "kdcn.pool_dialogue", "kdcn.standardize_entities",
 }  # fmt: skip
 
 
