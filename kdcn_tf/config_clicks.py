@@ -45,9 +45,9 @@ class KdcnConfig(Section):
         "paper",
     )  # fmt: skip
     normalize_entities: bool = option(
-        True,
-        "bring pretrained vectors to mean 0 and variance 1 before use (LayerNorm without weights); not in the paper",
-    )
+        True, "bring each pretrained vector to mean 0 and variance 1 before use (LayerNorm without weights); not in "
+        "the paper",
+    )  # fmt: skip
     standardize_entities: bool = option(
         False, "bring each column of the pretrained vectors to mean 0 and variance 1 over all entities of a type, as "
         "they are loaded; not in the paper",
