@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kdcn_tf.layers.masking import masked_mean
-
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
 class DialogueInteraction(tf.keras.layers.Layer):
@@ -59,29 +57,36 @@ class DialogueInteraction(tf.keras.layers.Layer):
             axis); a row sums to 1, without any keyword to 0.
         """
         vectors, mask = inputs
-        # One product of all places with all three matrices: a product per example would have a gradient per example.
-        places = tf.reshape(vectors, [-1, self._dim])
-        projected = tf.matmul(places, tf.concat([self.m_a, self.m_b, self.w_v], axis=1))
-        left, right, values = (self._split(part) for part in tf.split(projected, 3, axis=1))
+        places = tf.reshape(tf.range(tf.size(mask)), tf.shape(mask))
+        return self.attend_placed(tf.reshape(vectors, [-1, self._dim]), places, mask)
+
+    def attend_placed(self, vectors: tf.Tensor, places: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`attend` to vectors that occur in several places, each projected once.
+
+        Args:
+            vectors: [U, d].
+            places: int32 [B, n], which of the vectors stands where.
+            mask: [B, n].
+        """
+        # A head's part of a projected vector is a row, so what is fetched lies as the products need it.
+        rows = places[:, None, :] * self.heads + tf.range(self.heads)[None, :, None]
+        left, right, values = (self._fetched(vectors, weight, rows) for weight in (self.m_a, self.m_b, self.w_v))
         scores = tf.matmul(left, right, transpose_b=True)  # [B, h, n, n]
         if self.scale:
             scores /= (self._dim / self.heads) ** 0.5
         weights = masked_softmax(scores, mask[:, None, None, :])
-        mixed = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])  # [B, n, h, d / h]
-        return self._joined(tf.reshape(mixed, [-1, self._length, self._dim]), mask), weights
+        mixed = tf.matmul(tf.matmul(self._wanted(mask), weights), values)  # [B, h, rows wanted, d / h]
+        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.output_size]), weights
 
-    def _joined(self, rows: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Rows [B, n, d] of all places, or means of lists, side by side."""
-        if self.lists is None:
-            flat = tf.reshape(rows, [-1, self._length * self._dim])
-            return flat * tf.repeat(mask, self._dim, axis=1)
-        parts = zip(tf.split(rows, list(self.lists), axis=1), tf.split(mask, list(self.lists), axis=1), strict=True)
-        return tf.concat([masked_mean(*part) for part in parts], axis=1)
+    def _fetched(self, vectors: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[B, h, n, d / h]: the vectors times a matrix, laid out by places."""
+        return tf.gather(tf.reshape(tf.matmul(vectors, weight), [-1, self._dim // self.heads]), rows)
 
-    def _split(self, x: tf.Tensor) -> tf.Tensor:
-        """[B * n, d] -> [B, h, n, d / h]."""
-        heads = tf.reshape(x, [-1, self._length, self.heads, self._dim // self.heads])
-        return tf.transpose(heads, [0, 2, 1, 3])
+    def _wanted(self, mask: tf.Tensor) -> tf.Tensor:
+        r"""[B, 1, rows, n]: what each row of the output takes of the \tilde w_i, a mean over a list or one of them."""
+        lists = [1] * self._length if self.lists is None else list(self.lists)
+        members = tf.repeat(tf.eye(len(lists)), lists, axis=1)[None] * mask[:, None, :]
+        return tf.math.divide_no_nan(members, tf.reduce_sum(members, axis=-1, keepdims=True))[:, None]
 
     def get_config(self):
         return {
@@ -94,6 +99,4 @@ class DialogueInteraction(tf.keras.layers.Layer):
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis among the places where `mask` is 1; zeros where none is."""
-    scores = tf.where(mask > 0, scores, scores.dtype.min / 2)
-    weights = tf.exp(scores - tf.stop_gradient(tf.reduce_max(scores, axis=-1, keepdims=True))) * mask
-    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=-1, keepdims=True))
+    return tf.nn.softmax(scores + (mask - 1) * (scores.dtype.max / 2)) * mask

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,13 @@ PAD_ROW, OOV_ROW, FIRST_ROW = 0, 1, 2
 """Rows of a table: padding, entities that the table doesn't know, then the ranges one after the other."""
 
 _TINY = 1e-6  # keeps the scale of a zero vector finite
+
+
+class Placed(NamedTuple):
+    """Distinct vectors [U, d], and for each of some id tensors [...] which of them stands where, int32 [...]."""
+
+    vectors: tf.Tensor
+    places: list[tf.Tensor]
 
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
@@ -69,41 +76,53 @@ class EntityEmbedding(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        return self.look_up(inputs, [])[0]
+        return self.look_up(inputs)[0]
 
     def look_up(
-        self, inputs: Sequence[tf.Tensor], lists: Sequence[tf.Tensor]
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Vectors of ids, and means of the vectors of lists of ids, by one lookup.
+        self, inputs: Sequence[tf.Tensor], lists: Sequence[tf.Tensor] = (), placed: Sequence[tf.Tensor] = ()
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], Placed]:
+        """Vectors of ids, means of the vectors of lists of ids, and distinct vectors, by one lookup.
 
         A list's vectors are never laid out beside each other, and its padding costs nothing.
 
         Args:
             inputs: int64 tensors of any shapes [...].
             lists: int64 tensors [..., n], padded with PAD_ID.
+            placed: int64 tensors of any shapes [...].
 
         Returns:
-            Float tensors [..., d] of the inputs, and float tensors [..., d] of the lists: the mean over the entities
-            of each (known or not), zeros for an empty one.
+            Float tensors [..., d] of the inputs; float tensors [..., d] of the lists: the mean over the entities
+            of each (known or not), zeros for an empty one; the distinct vectors of `placed` and their places.
         """
         filled = [tf.where(tf.reshape(ids, [-1]) != PAD_ID)[:, 0] for ids in lists]
         members = [tf.gather(tf.reshape(ids, [-1]), place) for ids, place in zip(lists, filled, strict=True)]
-        flat = [*(tf.reshape(ids, [-1]) for ids in inputs), *members]
+        flat = [*(tf.reshape(ids, [-1]) for ids in (*placed, *inputs)), *members]
         rows, index = tf.unique(self.rows_of(tf.concat(flat, axis=0)))
+        vectors = self._vectors_of(rows)
+        places = tf.split(index, [tf.size(ids) for ids in flat], num=len(flat))
+        shown, single, listed = _cut(places, [len(placed), len(inputs), len(lists)])
+        found = [self._shaped(tf.gather(vectors, place), ids) for place, ids in zip(single, inputs, strict=True)]
+        means = []
+        for place, where, ids in zip(listed, filled, lists, strict=True):
+            length, firsts = int(ids.shape[-1]), ids[..., 0]
+            means.append(self._shaped(_means(vectors, place, where // length, tf.size(firsts, tf.int64)), firsts))
+        return found, means, self._placed(vectors, shown, placed)
+
+    def _vectors_of(self, rows: tf.Tensor) -> tf.Tensor:
+        """Vectors [n, d] of rows of the table, distinct ones."""
         vectors = tf.nn.embedding_lookup(self.table, rows)
         if self._normalize:
             vectors = normalized(vectors)
-        vectors *= tf.cast(rows != PAD_ROW, vectors.dtype)[:, None]
-        places = tf.split(index, [tf.size(ids) for ids in flat], num=len(flat))
-        found = [
-            self._shaped(tf.gather(vectors, place), ids)
-            for place, ids in zip(places[: len(inputs)], inputs, strict=True)
-        ]
-        means = []
-        for place, where, ids in zip(places[len(inputs) :], filled, lists, strict=True):
-            length, firsts = int(ids.shape[-1]), ids[..., 0]
-            means.append(self._shaped(_means(vectors, place, where // length, tf.size(firsts, tf.int64)), firsts))
-        return found, means
+        return vectors * tf.cast(rows != PAD_ROW, vectors.dtype)[:, None]
+
+    def _placed(self, vectors: tf.Tensor, places: Sequence[tf.Tensor], ids: Sequence[tf.Tensor]) -> Placed:
+        """Rows are numbered as they first occur, and `placed` comes first: so its rows are the first ones."""
+        if not places:
+            return Placed(vectors[:0], [])
+        count = tf.reduce_max(tf.concat([[-1], *places], axis=0)) + 1
+        first, _ = tf.split(vectors, [count, tf.shape(vectors)[0] - count])
+        shaped = [tf.reshape(place, tf.shape(of)) for place, of in zip(places, ids, strict=True)]
+        return Placed(first, [tf.ensure_shape(place, of.shape) for place, of in zip(shaped, ids, strict=True)])
 
     def _shaped(self, vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """A vector per id, laid out as the ids are."""
@@ -155,6 +174,12 @@ class EntityEmbedding(tf.keras.layers.Layer):
         ranges = {name: [list(span) for span in spans] for name, spans in self._ranges.items()}
         own = {"dim": self.dim, "scale": self._scale, "seed": self._seed, "normalize": self._normalize}
         return {**super().get_config(), "ranges": ranges, **own}
+
+
+def _cut(parts: Sequence[tf.Tensor], sizes: Sequence[int]) -> list[Sequence[tf.Tensor]]:
+    """Consecutive runs of `parts`, of these sizes."""
+    ends = list(itertools.accumulate(sizes))
+    return [parts[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _means(vectors: tf.Tensor, rows: tf.Tensor, lists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -11,20 +11,20 @@ from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.dense import DenseTransform
-from kdcn_tf.layers.embedding import EntityEmbedding, Spans
+from kdcn_tf.layers.embedding import EntityEmbedding, Placed, Spans
 
 Tensors = dict[str, tf.Tensor]
 
 
 class EntityVectors(NamedTuple):
-    """Vectors of an example's entities: means of the behaviours of each kind [B, k, d]; keywords [B, M, d] and
-    [B, N, d], of padding zeros, or their means [B, d]; [B, d], [B, d]."""
+    """Vectors of an example's entities: of user and item [B, d] each; means of the behaviours of each kind [B, k, d];
+    means of the lists of keywords that were asked for [B, d], and the distinct vectors of those that were."""
 
-    behaviors: tf.Tensor
-    query: tf.Tensor
-    title: tf.Tensor
     user: tf.Tensor
     item: tf.Tensor
+    behaviors: tf.Tensor
+    means: list[tf.Tensor]
+    keywords: Placed
 
 
 class ClickModel(tf.keras.Model):
@@ -134,15 +134,19 @@ class ClickModel(tf.keras.Model):
         """Ids [B, k, L] of the items of each behaviour kind."""
         return tf.stack([inputs[records.behavior_key(kind)] for kind in self.spec.behaviors], axis=1)
 
-    def _look_up(self, inputs: Tensors, keyword_means: bool = False) -> EntityVectors:
-        """Vectors of all entities by one lookup; of the keywords each, or their means."""
-        keywords = [inputs[records.QUERY_KEYWORDS], inputs[records.TITLE_KEYWORDS]]
+    def _look_up(self, inputs: Tensors, means: Sequence[str] = (), placed: Sequence[str] = ()) -> EntityVectors:
+        """Vectors of all entities by one lookup.
+
+        Args:
+            inputs: as for `call`.
+            means: features whose keywords are wanted as their mean.
+            placed: features whose keywords are wanted one by one.
+        """
         singles, lists = [inputs[records.USER], inputs[records.ITEM]], [self._behaviors(inputs)]
-        if keyword_means:
-            (user, item), (behaviors, query, title) = self.entities.look_up(singles, [*lists, *keywords])
-        else:
-            (user, item, query, title), (behaviors,) = self.entities.look_up([*singles, *keywords], lists)
-        return EntityVectors(behaviors, query, title, user, item)
+        (user, item), (behaviors, *found), keywords = self.entities.look_up(
+            singles, [*lists, *(inputs[key] for key in means)], [inputs[key] for key in placed]
+        )
+        return EntityVectors(user, item, behaviors, found, keywords)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -19,6 +19,9 @@ USER_STATE, DIALOGUE = "user_state", "dialogue"
 MATCHED = ("user", "behaviors", "query")
 """Context vectors that the candidate is multiplied with: the user's own, and two means."""
 
+_DIALOGUE_FEATURES = (records.QUERY_KEYWORDS, records.TITLE_KEYWORDS)
+"""What interacts: a list of the context, and one of the candidate."""
+
 
 @tf.keras.utils.register_keras_serializable(package="kdcn_tf")
 class KDCN(ClickModel):
@@ -72,22 +75,25 @@ class KDCN(ClickModel):
         self.head.build([None, width])
 
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
-        found = self._look_up(inputs)
-        query_mask = mask_of(inputs[records.QUERY_KEYWORDS])
-        context = {"query_vectors": found.query, "query_mask": query_mask}
+        means = [records.QUERY_KEYWORDS] if self.options.candidate else []
+        found = self._look_up(inputs, means, _DIALOGUE_FEATURES if self.dialogue else ())
+        context: Tensors = {}
+        candidate = {
+            "item": found.item,
+            "categories": self.categories(inputs[records.CATEGORIES]),
+            "statistics": self.statistics(inputs[records.DENSE]),
+        }
         if self.user_state:
             context[USER_STATE] = self.user_state(found.behaviors)
         if self.options.candidate:
             context["user"] = found.user
             context["behaviors"] = masked_mean(found.behaviors, self._behavior_counts(inputs))
-            context["query"] = masked_mean(found.query, query_mask)
-        candidate = {
-            "item": found.item,
-            "title_vectors": found.title,
-            "title_mask": mask_of(inputs[records.TITLE_KEYWORDS]),
-            "categories": self.categories(inputs[records.CATEGORIES]),
-            "statistics": self.statistics(inputs[records.DENSE]),
-        }
+            (context["query"],) = found.means
+        if self.dialogue:
+            # Distinct vectors belong to no row, so they go with what isn't repeated for all candidates.
+            candidate["keywords"] = found.keywords.vectors
+            for key, place, part in zip(_DIALOGUE_FEATURES, found.keywords.places, (context, candidate), strict=True):
+                part |= {key: place, _mask_name(key): mask_of(inputs[key])}
         return context, candidate
 
     def _behavior_counts(self, inputs: Tensors) -> tf.Tensor:
@@ -113,9 +119,10 @@ class KDCN(ClickModel):
         """D and its attention weights."""
         if self.dialogue is None:
             raise ValueError("the network has no dialogue interaction")
-        vectors = tf.concat([context["query_vectors"], candidate["title_vectors"]], axis=1)
-        mask = tf.concat([context["query_mask"], candidate["title_mask"]], axis=1)
-        return self.dialogue.attend((vectors, mask))
+        both = {**context, **candidate}
+        places = tf.concat([both[key] for key in _DIALOGUE_FEATURES], axis=1)
+        mask = tf.concat([both[_mask_name(key)] for key in _DIALOGUE_FEATURES], axis=1)
+        return self.dialogue.attend_placed(candidate["keywords"], places, mask)
 
     def attention(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits [B] and the attention weights [B, h, M + N, M + N] that they were made with.
@@ -142,8 +149,8 @@ class KDCN(ClickModel):
             nothing = {**inputs, **{key: tf.zeros_like(inputs[key]) for key in kinds}}
             context = {**context, USER_STATE: self._represent(nothing)[0][USER_STATE]}
         else:
-            masks = tf.zeros_like(context["query_mask"]), tf.zeros_like(candidate["title_mask"])
-            silent = {**context, "query_mask": masks[0]}, {**candidate, "title_mask": masks[1]}
+            masks = {_mask_name(key) for key in _DIALOGUE_FEATURES}
+            silent = ({k: tf.zeros_like(v) if k in masks else v for k, v in part.items()} for part in (context, candidate))
             candidate = {**candidate, DIALOGUE: self._interact(*silent)[0]}
         return self._score(context, candidate, training=False)
 
@@ -159,3 +166,7 @@ class KDCN(ClickModel):
             known = self.options.knowledge_scale * tf.concat(knowledge, axis=1)
             parts.append(self.knowledge_dropout(known, training=training))
         return self.head(tf.concat(parts, axis=1), training=training)
+
+
+def _mask_name(key: str) -> str:
+    return f"{key} mask"

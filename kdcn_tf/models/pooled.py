@@ -40,15 +40,16 @@ class PooledModel(ClickModel):
         return vectors * self.dim + self.spec.max_categories * self.options.category_dim + len(self.spec.dense_mean)
 
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
-        found = self._look_up(inputs, keyword_means=True)
+        found = self._look_up(inputs, means=(records.QUERY_KEYWORDS, records.TITLE_KEYWORDS))
+        query, title = found.means
         context = {
             "user": found.user,
             "behaviors": tf.reshape(found.behaviors, [-1, len(self.spec.behaviors) * self.dim]),
-            "query": found.query,
+            "query": query,
         }
         candidate = {
             "item": found.item,
-            "title": found.title,
+            "title": title,
             "categories": self.categories(inputs[records.CATEGORIES]),
             "statistics": self.statistics(inputs[records.DENSE]),
         }

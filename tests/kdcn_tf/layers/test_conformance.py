@@ -18,7 +18,7 @@ from kdcn_tf.layers.cross import MatrixCrosses, VectorCrosses, make_crosses
 from kdcn_tf.layers.deep import Deep, DeepCross
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
-from kdcn_tf.layers.embedding import EntityEmbedding, normalized
+from kdcn_tf.layers.embedding import EntityEmbedding, Placed, normalized
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
 from kdcn_tf.layers.masking import mask_of, masked_mean
 from kdcn_tf.layers.matching import Match
@@ -135,7 +135,7 @@ def test_no_public_layer_or_formula_is_missing():
         found |= {x for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")}
     # What takes a whole table, a chunk's candidates or a graph has no rows of its own; it is tested by itself.
     graphs = {gcn.types_of, gcn.TypeGroups, gcn.group_by_type, gcn.aggregate_groups, gcn.aggregate}
-    others = {gcn.TypedGraphConvolution, make_crosses, tiled_distance}
+    others = {gcn.TypedGraphConvolution, make_crosses, tiled_distance, Placed}
     assert found == {case.of for case in CASES} | graphs | others
 
 

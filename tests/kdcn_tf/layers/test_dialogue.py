@@ -53,6 +53,23 @@ def test_the_weights_are_those_that_the_output_was_made_with():
     np.testing.assert_array_equal(same, output)
 
 
+def test_vectors_in_several_places_are_projected_once_with_the_same_result_and_gradients():
+    rng = np.random.default_rng(0)
+    distinct = tf.Variable(rng.normal(size=[5, 4]), dtype=tf.float32)
+    places = tf.constant(rng.integers(0, 5, [3, 6]), tf.int32)
+    mask = tf.constant([[1.0, 1, 0, 1, 1, 1], [0, 1, 1, 0, 0, 0], [0] * 6])
+    layer = DialogueInteraction(2, scale=True, lists=(2, 4))
+    layer.build([(None, 6, 4), (None, 6)])
+    with tf.GradientTape(persistent=True) as tape:
+        laid_out = layer((tf.gather(distinct, places), mask))
+        placed, _ = layer.attend_placed(distinct, places, mask)
+        sums = [tf.reduce_sum(tf.sin(output)) for output in (laid_out, placed)]
+    np.testing.assert_allclose(placed, laid_out, rtol=1e-5)
+    for weight in (distinct, *layer.trainable_weights):
+        one, other = (tf.convert_to_tensor(tape.gradient(total, weight)) for total in sums)
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
+
+
 def test_scale_divides_by_the_root_of_a_heads_size():
     # d = 4, one head: sqrt(4) = 2. Score of w_1 with itself 2 ln 3, scaled ln 3; with w_2 0: 3/4 and 1/4. W_v = I.
     weights = [np.eye(4), 2 * LN3 * np.eye(4), np.eye(4)]

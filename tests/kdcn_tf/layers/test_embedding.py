@@ -48,16 +48,33 @@ def test_means_of_lists_leave_padding_out(layer):
     # Equation 4. Rows r are [r + 90, -r]: item 1 is row 4, items 2 and 3 are 5 and 6, unknown ones 1. Padding may be
     # anywhere; of lists without entity there is nothing to add up, and without any entity nothing at all.
     lists = tf.constant([[[1, 3, 0], [0, 0, 0]], [[9, 0, 1], [2, 0, 0]]], tf.int64)
-    (single,), (means, none) = layer.look_up([tf.constant([5], tf.int64)], [lists, tf.zeros([2, 4], tf.int64)])
+    (single,), (means, none), _ = layer.look_up([tf.constant([5], tf.int64)], [lists, tf.zeros([2, 4], tf.int64)])
     np.testing.assert_array_equal(single, [[92.0, -2.0]])
     np.testing.assert_allclose(means, [[[95.0, -5.0], [0.0, 0.0]], [[92.5, -2.5], [95.0, -5.0]]])
     np.testing.assert_array_equal(none, np.zeros([2, 2]))
 
 
+def test_placed_vectors_are_distinct_and_those_of_the_others_not_among_them(layer):
+    # Item 3 is row 6, user 5 row 2, item 1 row 4; padding is a vector as well, of zeros.
+    query, title = tf.constant([[3, 0], [1, 3]], tf.int64), tf.constant([[1], [0]], tf.int64)
+    (single,), (mean,), placed = layer.look_up([tf.constant([5, 3], tf.int64)], [query], [query, title])
+    np.testing.assert_array_equal(placed.vectors, [[96.0, -6.0], [0.0, 0.0], [94.0, -4.0]])
+    np.testing.assert_array_equal(placed.places[0], [[0, 1], [2, 0]])
+    np.testing.assert_array_equal(placed.places[1], [[2], [1]])
+    np.testing.assert_array_equal(single, [[92.0, -2.0], [96.0, -6.0]])
+    np.testing.assert_array_equal(mean, [[96.0, -6.0], [95.0, -5.0]])
+
+
+def test_nothing_placed_is_no_vector(layer):
+    for placed in ([], [tf.zeros([0, 2], tf.int64)]):
+        _, _, (vectors, places) = layer.look_up([tf.constant([5], tf.int64)], placed=placed)
+        assert (vectors.shape, [place.shape for place in places]) == ((0, 2), [ids.shape for ids in placed])
+
+
 def test_means_have_the_gradient_of_means(layer):
     ids = tf.constant([[1, 3, 3], [3, 0, 0], [0, 0, 0]], tf.int64)
     with tf.GradientTape() as tape:
-        _, (means,) = layer.look_up([], [ids])
+        _, (means,), _ = layer.look_up([], [ids])
         total = tf.reduce_sum(means * [[6.0, 6.0], [1.0, 2.0], [5.0, 5.0]])
     slices = tape.gradient(total, layer.table)
     got = {int(row): value.tolist() for row, value in zip(slices.indices, slices.values.numpy(), strict=True)}
@@ -115,7 +132,7 @@ def test_lists_of_nothing_leave_gradients_alone():
     for size in range(1, 60):
         [tf.fill([size, 8], float("nan")) + 0.0 for _ in range(8)]  # freed at once
         with tf.GradientTape() as tape:
-            (single,), (means,) = layer.look_up([ids], [empty])
+            (single,), (means,), _ = layer.look_up([ids], [empty])
             loss = tf.reduce_sum(single) + tf.reduce_sum(means)
         gradient = tf.convert_to_tensor(tape.gradient(loss, layer.table)).numpy()
         expected = np.zeros(layer.table.shape)
