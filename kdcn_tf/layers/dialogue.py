@@ -70,13 +70,12 @@ class DialogueInteraction(tf.keras.layers.Layer):
         """
         # A head's part of a projected vector is a row, so what is fetched lies as the products need it.
         rows = places[:, None, :] * self.heads + tf.range(self.heads)[None, :, None]
-        left, right, values = (self._fetched(vectors, weight, rows) for weight in (self.m_a, self.m_b, self.w_v))
-        scores = tf.matmul(left, right, transpose_b=True)  # [B, h, n, n]
-        if self.scale:
-            scores /= (self._dim / self.heads) ** 0.5
-        weights = masked_softmax(scores, mask[:, None, None, :])
+        m_a = self.m_a * (self._dim / self.heads) ** -0.5 if self.scale else self.m_a
+        left, right, values = (self._fetched(vectors, weight, rows) for weight in (m_a, self.m_b, self.w_v))
+        filled = mask[:, None, None, :]
+        weights = _softmax_of(tf.matmul(left, right, transpose_b=True), filled)  # [B, h, n, n]
         mixed = tf.matmul(tf.matmul(self._wanted(mask), weights), values)  # [B, h, rows wanted, d / h]
-        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.output_size]), weights
+        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.output_size]), weights * filled
 
     def _fetched(self, vectors: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[B, h, n, d / h]: the vectors times a matrix, laid out by places."""
@@ -99,4 +98,9 @@ class DialogueInteraction(tf.keras.layers.Layer):
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis among the places where `mask` is 1; zeros where none is."""
-    return tf.nn.softmax(scores + (mask - 1) * (scores.dtype.max / 2)) * mask
+    return _softmax_of(scores, mask) * mask
+
+
+def _softmax_of(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """`masked_softmax`, but where no place is 1 the weights mean nothing."""
+    return tf.nn.softmax(scores + (mask - 1) * (scores.dtype.max / 2))

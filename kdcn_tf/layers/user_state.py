@@ -34,25 +34,34 @@ class UserState(tf.keras.layers.Layer):
         if not widths:
             raise ValueError("widths: expected at least one convolution")
         self.widths, self.filters = tuple(widths), filters
-        self.convolutions = [tf.keras.layers.Conv1D(filters, n, activation="relu") for n in self.widths]
 
     def build(self, input_shape):
         _, kinds, dim = input_shape
-        self._missing_kinds = max(0, max(self.widths) - kinds)
-        length = kinds + self._missing_kinds
-        for convolution in self.convolutions:
-            convolution.build([None, length, dim])
-        self._positions = [length - n + 1 for n in self.widths]
-        self.output_size = sum(self._positions) * self.filters
+        length = max(kinds, *self.widths)
+        positions = [length - n + 1 for n in self.widths]
+        self.kernels, self.biases = [], []
+        for n in self.widths:
+            self.kernels.append(self.add_weight(f"kernel_{n}", [n, dim, self.filters], initializer="glorot_uniform"))
+            self.biases.append(self.add_weight(f"bias_{n}", [self.filters], initializer="zeros"))
+        self._kinds, self._length, self._positions = kinds, length, positions
+        self.output_size = sum(positions) * self.filters
         super().build(input_shape)
 
     def call(self, inputs):
-        means = tf.pad(inputs, [[0, 0], [0, self._missing_kinds], [0, 0]])
-        outputs = [
-            tf.reshape(convolution(means), [-1, positions * self.filters])
-            for convolution, positions in zip(self.convolutions, self._positions, strict=True)
+        # A kernel meets few places, so all its positions and all widths are one product.
+        flat = tf.reshape(inputs, [-1, self._kinds * inputs.shape[2]])
+        matrix = tf.concat([self._banded(kernel) for kernel in self.kernels], axis=1)
+        bias = tf.concat([tf.tile(b, [p]) for b, p in zip(self.biases, self._positions, strict=True)], axis=0)
+        return tf.nn.relu(tf.nn.bias_add(tf.matmul(flat, matrix), bias))
+
+    def _banded(self, kernel: tf.Tensor) -> tf.Tensor:
+        """[k * d, positions * filters]: the kernel at each position, zeros elsewhere; empty kinds left out."""
+        width, dim, filters = kernel.shape
+        shifted = [
+            tf.pad(kernel, [[first, self._length - width - first], [0, 0], [0, 0]])[: self._kinds]
+            for first in range(self._length - width + 1)
         ]
-        return tf.concat(outputs, axis=1)
+        return tf.concat([tf.reshape(part, [self._kinds * dim, filters]) for part in shifted], axis=1)
 
     def get_config(self):
         return {**super().get_config(), "widths": list(self.widths), "filters": self.filters}

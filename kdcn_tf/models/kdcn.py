@@ -149,9 +149,10 @@ class KDCN(ClickModel):
             nothing = {**inputs, **{key: tf.zeros_like(inputs[key]) for key in kinds}}
             context = {**context, USER_STATE: self._represent(nothing)[0][USER_STATE]}
         else:
-            masks = {_mask_name(key) for key in _DIALOGUE_FEATURES}
-            silent = ({k: tf.zeros_like(v) if k in masks else v for k, v in part.items()} for part in (context, candidate))
-            candidate = {**candidate, DIALOGUE: self._interact(*silent)[0]}
+            asked, named = map(_mask_name, _DIALOGUE_FEATURES)
+            silent = context | {asked: tf.zeros_like(context[asked])}
+            candidate |= {named: tf.zeros_like(candidate[named])}
+            candidate[DIALOGUE] = self._interact(silent, candidate)[0]
         return self._score(context, candidate, training=False)
 
     @property

@@ -70,7 +70,7 @@ class Finetuning:
                 Adam([t for t in tables if id(t) in started], self._rate(config.finetune.entity_learning_rate)),
                 self._network_optimizer([*(t for t in tables if id(t) not in started), *network]),
             ]
-        self._kernels = [w for w in network if len(w.shape) == 2]
+        self._kernels = [w for w in network if len(w.shape) >= 2]
         self.train_file = tf.function(self._train_file, input_signature=[_PATH, _SEED])
         self._predict = tf.function(self._predict_file, input_signature=[_PATH])
 

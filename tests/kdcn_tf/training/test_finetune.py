@@ -117,6 +117,22 @@ def test_tables_are_trained_at_their_own_rates(ctr):
             assert np.abs(tables[name].numpy() - before[name]).max() == pytest.approx(rate, rel=0.02)
 
 
+def test_the_penalty_pulls_every_kernel_and_nothing_else(ctr):
+    """Beside a huge one the loss has no say: Adam's first step moves each number by its rate, towards zero."""
+    sets = ["encoder.dim=8", *SMALL, "finetune.batch_size=800", "finetune.l2=1e9", "kdcn.dropout=0"]
+    started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
+    tables = {id(table) for table in started.model.tables}
+    weights = [weight for weight in started.model.trainable_weights if id(weight) not in tables]
+    before = [weight.numpy() for weight in weights]
+    started.train_file(started.path_of("train-0.tfrecord"), [1, 2])
+    pulled = {
+        weight.name: np.allclose(weight.numpy(), old - 0.01 * np.sign(old), atol=1e-5)
+        for weight, old in zip(weights, before, strict=True)
+    }
+    assert {len(old.shape) for old in before} == {1, 2, 3}
+    assert pulled == {weight.name: len(old.shape) > 1 for weight, old in zip(weights, before, strict=True)}
+
+
 @pytest.mark.parametrize(
     ("sets", "share"),
     [
