@@ -54,7 +54,11 @@ _KNOWING: Space = {
     "kdcn.knowledge_scale": Range(0.01, 1.0, log=True),
     "kdcn.knowledge_dropout": Range(0.0, 0.6),
 }
-_PRETRAINED: Space = {**_KNOWING, "finetune.entity_learning_rate": Range(1e-5, 1e-2, log=True)}
+_PRETRAINED: Space = {
+    **_KNOWING,
+    "finetune.entity_learning_rate": Range(1e-5, 1e-2, log=True),
+    "kdcn.standardize_entities": Choices((False, True)),
+}
 _GBDT: Space = {
     "gbdt.leaves": Range(7, 255, log=True),
     "gbdt.learning_rate": Range(0.01, 0.2, log=True),

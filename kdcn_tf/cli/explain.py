@@ -8,6 +8,7 @@ A group's change is the logit without it (padding, an unknown entity, missing nu
 their pseudonym.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -49,12 +50,14 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     for other in (ctr, graph):
         manifest.require_same_ids(trained, other)
     inputs = {part.kind: part.fingerprint() for part in (trained, ctr, graph)}
-    body = {**_explained(values, ctr, graph), "inputs": inputs}
     from kdcn_tf.export import explanation, explanation_page
 
-    if values.output:
-        manifest.prepare_output(values.output, manifest.EXPLANATION, values.overwrite)
-        with manifest.discarded_on_failure(values.output):
+    with contextlib.ExitStack() as stack:
+        if values.output:
+            manifest.prepare_output(values.output, manifest.EXPLANATION, values.overwrite)
+            stack.enter_context(manifest.discarded_on_failure(values.output))
+        body = {**_explained(values, ctr, graph), "inputs": inputs}
+        if values.output:
             _write(values.output, body, explanation_page.render(body), inputs)
     print(explanation.text(body))
 

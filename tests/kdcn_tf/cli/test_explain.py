@@ -165,6 +165,19 @@ def test_without_jinja2_the_extra_is_named_before_the_model_is_loaded(chain, tmp
     assert "click probability" in capsys.readouterr().out
 
 
+def test_an_output_that_is_not_empty_is_refused_before_the_model_is_loaded(chain, tmp_path, capsys, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.setattr("kdcn_tf.training.finetune.load_model", lambda _: pytest.fail("the model was loaded"))
+    assert run(explain.main, *arguments(chain, "--row=3", f"--output={tmp_path}")) == 2
+    assert "not empty; name a fresh directory" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_cannot_be_explained_leaves_no_output(chain, tmp_path):
+    assert run(explain.main, *arguments(chain, "--row=1000000", f"--output={tmp_path}/out")) == 2
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_the_page_needs_no_matplotlib(chain, tmp_path, monkeypatch):
     libraries.hide(monkeypatch, "matplotlib")
     assert run(explain.main, *arguments(chain, "--row=3", f"--output={tmp_path}/out")) == 0
