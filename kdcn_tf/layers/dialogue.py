@@ -74,18 +74,20 @@ class DialogueInteraction(tf.keras.layers.Layer):
         left, right, values = (self._fetched(vectors, weight, rows) for weight in (m_a, self.m_b, self.w_v))
         filled = mask[:, None, None, :]
         weights = _softmax_of(tf.matmul(left, right, transpose_b=True), filled)  # [B, h, n, n]
-        mixed = tf.matmul(tf.matmul(self._wanted(mask), weights), values)  # [B, h, rows wanted, d / h]
+        mixed = tf.matmul(self._wanted(weights, mask), values)  # [B, h, rows wanted, d / h]
         return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.output_size]), weights * filled
 
     def _fetched(self, vectors: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[B, h, n, d / h]: the vectors times a matrix, laid out by places."""
         return tf.gather(tf.reshape(tf.matmul(vectors, weight), [-1, self._dim // self.heads]), rows)
 
-    def _wanted(self, mask: tf.Tensor) -> tf.Tensor:
-        r"""[B, 1, rows, n]: what each row of the output takes of the \tilde w_i, a mean over a list or one of them."""
-        lists = [1] * self._length if self.lists is None else list(self.lists)
-        members = tf.repeat(tf.eye(len(lists)), lists, axis=1)[None] * mask[:, None, :]
-        return tf.math.divide_no_nan(members, tf.reduce_sum(members, axis=-1, keepdims=True))[:, None]
+    def _wanted(self, weights: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """[B, h, rows, n]: the weights of every place that isn't padding, or their means over each list."""
+        if self.lists is None:
+            return weights * mask[:, None, :, None]
+        members = tf.repeat(tf.eye(len(self.lists)), self.lists, axis=1)[None] * mask[:, None, :]
+        shares = tf.math.divide_no_nan(members, tf.reduce_sum(members, axis=-1, keepdims=True))
+        return tf.matmul(shares[:, None], weights)
 
     def get_config(self):
         return {

@@ -40,9 +40,9 @@ class UserState(tf.keras.layers.Layer):
         length = max(kinds, *self.widths)
         positions = [length - n + 1 for n in self.widths]
         self.kernels, self.biases = [], []
-        for n in self.widths:
-            self.kernels.append(self.add_weight(f"kernel_{n}", [n, dim, self.filters], initializer="glorot_uniform"))
-            self.biases.append(self.add_weight(f"bias_{n}", [self.filters], initializer="zeros"))
+        for i, n in enumerate(self.widths):
+            self.kernels.append(self.add_weight(f"kernel_{i}", [n, dim, self.filters], initializer="glorot_uniform"))
+            self.biases.append(self.add_weight(f"bias_{i}", [self.filters], initializer="zeros"))
         self._kinds, self._length, self._positions = kinds, length, positions
         self.output_size = sum(positions) * self.filters
         super().build(input_shape)
