@@ -50,6 +50,7 @@ QUICK: dict[str, Any] = {
     "pretrain.epochs": 12,
     "pretrain.batch_size": 504,
     "pretrain.learning_rate": 0.03,
+    "finetune.epochs": 14,  # two workers that train beside each other need more than one does
     "finetune.warmup": 100,
     "kdcn.knowledge_scale": 1.0,  # a few hundred steps are too few to find what speaks softly
 }
