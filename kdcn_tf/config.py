@@ -97,9 +97,11 @@ class CkgConfig(Section):
     session_keywords: bool = option(True, "add (session, has, keyword); not in the paper")
     interactions: bool = option(False, "add (user, interacted, item) from behaviours; not in the paper")
     valid_fraction: float = option(
-        0.01, "share of triples held out for validation; what they say no vector learns", fraction
+        0.01, "share of triples held out for validation; no vector learns what they say", fraction
     )
-    test_fraction: float = option(0.01, "share of triples held out for testing, the same", fraction)
+    test_fraction: float = option(
+        0.01, "share of triples held out for testing; no vector learns what they say", fraction
+    )
     block_size: int = option(1024, "triples in one record", at_least(1))
     triples_per_file: int = option(200_000, "triples in one file, the unit of training work", at_least(1))
     ids_per_file: int = option(100_000, "entities in one id map or adjacency file", at_least(1))

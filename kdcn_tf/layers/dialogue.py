@@ -73,7 +73,7 @@ class DialogueInteraction(tf.keras.layers.Layer):
         m_a = self.m_a * (self._dim / self.heads) ** -0.5 if self.scale else self.m_a
         left, right, values = (self._fetched(vectors, weight, rows) for weight in (m_a, self.m_b, self.w_v))
         filled = mask[:, None, None, :]
-        weights = _softmax_of(tf.matmul(left, right, transpose_b=True), filled)  # [B, h, n, n]
+        weights = masked_softmax(tf.matmul(left, right, transpose_b=True), filled)  # [B, h, n, n]
         mixed = tf.matmul(self._wanted(weights, mask), values)  # [B, h, rows wanted, d / h]
         return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, self.output_size]), weights * filled
 
@@ -99,10 +99,5 @@ class DialogueInteraction(tf.keras.layers.Layer):
 
 
 def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Softmax over the last axis among the places where `mask` is 1; zeros where none is."""
-    return _softmax_of(scores, mask) * mask
-
-
-def _softmax_of(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """`masked_softmax`, but where no place is 1 the weights mean nothing."""
+    """Softmax over the last axis among the places where `mask` is 1; equal weights, which say nothing, if none is."""
     return tf.nn.softmax(scores + (mask - 1) * (scores.dtype.max / 2))

@@ -100,13 +100,15 @@ class EntityEmbedding(tf.keras.layers.Layer):
         rows, index = tf.unique(self.rows_of(tf.concat(flat, axis=0)))
         vectors = self._vectors_of(rows)
         places = tf.split(index, [tf.size(ids) for ids in flat], num=len(flat))
-        shown, single, listed = _cut(places, [len(placed), len(inputs), len(lists)])
-        found = [self._shaped(tf.gather(vectors, place), ids) for place, ids in zip(single, inputs, strict=True)]
+        first_single, first_list = len(placed), len(placed) + len(inputs)
+        shown, single, listed = places[:first_single], places[first_single:first_list], places[first_list:]
+        found = [_shaped(tf.gather(vectors, row), ids, [self.dim]) for row, ids in zip(single, inputs, strict=True)]
         means = []
         for place, where, ids in zip(listed, filled, lists, strict=True):
             length, firsts = int(ids.shape[-1]), ids[..., 0]
-            means.append(self._shaped(_means(vectors, place, where // length, tf.size(firsts, tf.int64)), firsts))
-        return found, means, self._placed(vectors, shown, placed)
+            mean = _means(vectors, place, where // length, tf.size(firsts, tf.int64))
+            means.append(_shaped(mean, firsts, [self.dim]))
+        return found, means, _placed(vectors, shown, placed)
 
     def _vectors_of(self, rows: tf.Tensor) -> tf.Tensor:
         """Vectors [n, d] of rows of the table, distinct ones."""
@@ -114,20 +116,6 @@ class EntityEmbedding(tf.keras.layers.Layer):
         if self._normalize:
             vectors = normalized(vectors)
         return vectors * tf.cast(rows != PAD_ROW, vectors.dtype)[:, None]
-
-    def _placed(self, vectors: tf.Tensor, places: Sequence[tf.Tensor], ids: Sequence[tf.Tensor]) -> Placed:
-        """Rows are numbered as they first occur, and `placed` comes first: so its rows are the first ones."""
-        if not places:
-            return Placed(vectors[:0], [])
-        count = tf.reduce_max(tf.concat([[-1], *places], axis=0)) + 1
-        first, _ = tf.split(vectors, [count, tf.shape(vectors)[0] - count])
-        shaped = [tf.reshape(place, tf.shape(of)) for place, of in zip(places, ids, strict=True)]
-        return Placed(first, [tf.ensure_shape(place, of.shape) for place, of in zip(shaped, ids, strict=True)])
-
-    def _shaped(self, vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-        """A vector per id, laid out as the ids are."""
-        rows = tf.reshape(vectors, tf.concat([tf.shape(ids), [self.dim]], axis=0))
-        return tf.ensure_shape(rows, [*ids.shape, self.dim])
 
     def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
         """Table row of each entity id: int64, same shape."""
@@ -176,10 +164,17 @@ class EntityEmbedding(tf.keras.layers.Layer):
         return {**super().get_config(), "ranges": ranges, **own}
 
 
-def _cut(parts: Sequence[tf.Tensor], sizes: Sequence[int]) -> list[Sequence[tf.Tensor]]:
-    """Consecutive runs of `parts`, of these sizes."""
-    ends = list(itertools.accumulate(sizes))
-    return [parts[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+def _placed(vectors: tf.Tensor, places: Sequence[tf.Tensor], ids: Sequence[tf.Tensor]) -> Placed:
+    """Rows are numbered as they first occur, and these ids come first: so their rows are the first ones."""
+    count = tf.reduce_max(tf.concat([[-1], *places], axis=0)) + 1
+    first, _ = tf.split(vectors, [count, tf.shape(vectors)[0] - count])
+    return Placed(first, [_shaped(place, of, []) for place, of in zip(places, ids, strict=True)])
+
+
+def _shaped(values: tf.Tensor, ids: tf.Tensor, inner: Sequence[int]) -> tf.Tensor:
+    """A value of shape `inner` per id, laid out as the ids are."""
+    laid_out = tf.reshape(values, tf.concat([tf.shape(ids), tf.constant(inner, tf.int32)], axis=0))
+    return tf.ensure_shape(laid_out, [*ids.shape, *inner])
 
 
 def _means(vectors: tf.Tensor, rows: tf.Tensor, lists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -53,6 +53,15 @@ def test_the_weights_are_those_that_the_output_was_made_with():
     np.testing.assert_array_equal(same, output)
 
 
+@pytest.mark.parametrize("lists", [None, (1, 2)], ids=["side by side", "means"])
+def test_without_any_keyword_output_and_weights_are_zeros(lists):
+    layer = DialogueInteraction(2, lists=lists)
+    interaction_of(layer, [[[1, 0], [0, 1], [9, 9]]], [[1, 1, 0]], [np.eye(2), np.eye(2), np.eye(2)])
+    output, attention = layer.attend((tf.constant([[[1.0, 0], [0, 1], [9, 9]]]), tf.zeros([1, 3])))
+    np.testing.assert_array_equal(output, np.zeros([1, layer.output_size]))
+    np.testing.assert_array_equal(attention, np.zeros([1, 2, 3, 3]))
+
+
 def test_vectors_in_several_places_are_projected_once_with_the_same_result_and_gradients():
     rng = np.random.default_rng(0)
     distinct = tf.Variable(rng.normal(size=[5, 4]), dtype=tf.float32)
@@ -78,7 +87,7 @@ def test_scale_divides_by_the_root_of_a_heads_size():
 
 
 def test_softmax_ignores_what_is_masked_and_does_not_overflow():
-    # Equal scores of 1000 share; a masked 5000 counts for nothing; without any place there are no weights.
+    # Equal scores of 1000 share; a masked 5000 counts for nothing; without any place all are equal.
     scores = tf.constant([[1000.0, 1000.0, 5000.0], [1.0, 2.0, 3.0]])
     got = masked_softmax(scores, tf.constant([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
-    np.testing.assert_allclose(got, [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(got, [[0.5, 0.5, 0.0], [1 / 3] * 3], rtol=1e-6)
