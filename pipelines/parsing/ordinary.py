@@ -111,9 +111,10 @@ def _item(line: shapes.Item, plain: bool, limit: int) -> tuple:
         _check_stats(line.stats)
     names, values = _properties(line.properties) if line.properties else ((), ())
     if not plain:
-        _check((item, seller or "", *names, *values))
+        named = line.properties or {}  # those without any value, too
+        _check((item, seller or "", *named, *values))
         _check(category, together=True)
-        if names and max(map(len, names)) + max(map(len, values)) >= _SHORT:
+        if values and max(map(len, named)) + max(map(len, values)) >= _SHORT:
             raise OddError
     keywords = _cut(title, plain, limit) if line.keywords is None else _keywords(line.keywords, plain, limit)
     return item, category, seller, names, values, keywords

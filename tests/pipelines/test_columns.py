@@ -229,6 +229,21 @@ def test_odd_maps_of_decoded_rows(stats):
         assert found == (["i", ("c",), None, (), (), ("shoe",)], 0)
 
 
+@pytest.mark.parametrize("name", ["\t", "n" * 3000], ids=["control character", "too long"])
+@pytest.mark.parametrize("values", [[], [None], None, ["red"]], ids=repr)
+def test_names_of_properties_are_checked_whatever_their_values(name, values):
+    row = {"item_id": "i", "title": "shoe", "category": "c", "properties": {name: values}}
+    line = json.dumps(row).encode()
+    found = [
+        outcome(ordinary.line_parser("items", pa.table({}), CONFIG, wants_keywords=True), row),
+        outcome(ordinary.line_parser("items", line, CONFIG, wants_keywords=True), line),
+    ]
+    if values is None:  # as if the property weren't there
+        assert found == [(["i", ("c",), None, (), (), ("shoe",)], 0)] * 2
+    else:
+        assert [field for field, _ in found] == ["properties"] * 2
+
+
 def test_ordinary_rows_are_decoded_at_once(monkeypatch):
     monkeypatch.setattr(logs, "parse", None)  # the careful way is not gone
     row = {"item_id": 7, "title": "Red shoe", "category": ["a", "b"], "seller_id": None, "another": 1,
