@@ -55,13 +55,16 @@ class KdcnConfig(Section):
     unknown_share: float = option(
         0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
     )
+    list_sizes: bool = option(
+        False, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
+    )
     match_dim: int = option(32, "with `candidate`: size of each product of the candidate with the context", at_least(1))
     category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))
     cross: str = option(
         "low_rank", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",
         one_of("vector", "matrix", "low_rank"),
     )  # fmt: skip
-    cross_layers: int = option(4, "cross layers (paper: 4)", at_least(0))
+    cross_layers: int = option(2, "cross layers (paper: 4)", at_least(0))
     cross_rank: int = option(64, "rank of 'low_rank' cross layers", at_least(1))
     deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
     dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)

@@ -12,8 +12,12 @@ from kdcn_tf.data.ctr import CtrSpec
 from kdcn_tf.layers.category import CategoryEmbedding
 from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.embedding import EntityEmbedding, Placed, Spans
+from kdcn_tf.layers.masking import fullness
 
 Tensors = dict[str, tf.Tensor]
+
+SIZES = "list_sizes"
+"""Under this name context and candidate each hold how full their lists are, if `kdcn.list_sizes` says so."""
 
 
 class EntityVectors(NamedTuple):
@@ -133,6 +137,24 @@ class ClickModel(tf.keras.Model):
     def _behaviors(self, inputs: Tensors) -> tf.Tensor:
         """Ids [B, k, L] of the items of each behaviour kind."""
         return tf.stack([inputs[records.behavior_key(kind)] for kind in self.spec.behaviors], axis=1)
+
+    @property
+    def _number_count(self) -> int:
+        """How many numbers `_numbers` has."""
+        return len(self.spec.dense_mean) + (len(self.spec.list_sizes()) if self.options.list_sizes else 0)
+
+    def _numbers(self, context: Tensors, candidate: Tensors) -> tf.Tensor:
+        """The part of f that is no vector [B, n]: statistics, and how full the lists are."""
+        return tf.concat([candidate["statistics"], *(part[SIZES] for part in (context, candidate) if SIZES in part)], 1)
+
+    def _sizes(self, inputs: Tensors, keys: Sequence[str]) -> Tensors:
+        return {SIZES: fullness(*(inputs[key] for key in keys))} if self.options.list_sizes else {}
+
+    def _context_sizes(self, inputs: Tensors) -> Tensors:
+        return self._sizes(inputs, [*map(records.behavior_key, self.spec.behaviors), records.QUERY_KEYWORDS])
+
+    def _candidate_sizes(self, inputs: Tensors) -> Tensors:
+        return self._sizes(inputs, [records.TITLE_KEYWORDS, records.CATEGORIES])
 
     def _look_up(self, inputs: Tensors, means: Sequence[str] = (), placed: Sequence[str] = ()) -> EntityVectors:
         """Vectors of all entities by one lookup.

@@ -60,7 +60,7 @@ class KDCN(ClickModel):
 
     def _build_layers(self) -> None:
         spec, options = self.spec, self.options
-        width = spec.max_categories * options.category_dim + len(spec.dense_mean)
+        width = spec.max_categories * options.category_dim + self._number_count
         if self.user_state:
             self.user_state.build([None, len(spec.behaviors), self.dim])
             width += self.user_state.output_size
@@ -77,11 +77,12 @@ class KDCN(ClickModel):
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
         means = [records.QUERY_KEYWORDS] if self.options.candidate else []
         found = self._look_up(inputs, means, _DIALOGUE_FEATURES if self.dialogue else ())
-        context: Tensors = {}
+        context = self._context_sizes(inputs)
         candidate = {
             "item": found.item,
             "categories": self.categories(inputs[records.CATEGORIES]),
             "statistics": self.statistics(inputs[records.DENSE]),
+            **self._candidate_sizes(inputs),
         }
         if self.user_state:
             context[USER_STATE] = self.user_state(found.behaviors)
@@ -102,7 +103,7 @@ class KDCN(ClickModel):
 
     def _features(self, context: Tensors, candidate: Tensors) -> list[tf.Tensor]:
         """The parts of f, equation 9, in its order."""
-        parts = [candidate["categories"], candidate["statistics"]]
+        parts = [candidate["categories"], self._numbers(context, candidate)]
         if self.user_state:
             parts.append(context[USER_STATE])
         if self.dialogue:
@@ -161,8 +162,8 @@ class KDCN(ClickModel):
         return [name for name, layer in ((USER_STATE, self.user_state), (DIALOGUE, self.dialogue)) if layer]
 
     def _score(self, context: Tensors, candidate: Tensors, training: bool | None) -> tf.Tensor:
-        categories, statistics, *knowledge = self._features(context, candidate)
-        parts = [categories, statistics]
+        categories, numbers, *knowledge = self._features(context, candidate)
+        parts = [categories, numbers]
         if knowledge:
             known = self.options.knowledge_scale * tf.concat(knowledge, axis=1)
             parts.append(self.knowledge_dropout(known, training=training))

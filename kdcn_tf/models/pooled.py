@@ -37,7 +37,7 @@ class PooledModel(ClickModel):
 
     def _feature_size(self) -> int:
         vectors = 4 + len(self.spec.behaviors)
-        return vectors * self.dim + self.spec.max_categories * self.options.category_dim + len(self.spec.dense_mean)
+        return vectors * self.dim + self.spec.max_categories * self.options.category_dim + self._number_count
 
     def _represent(self, inputs: Tensors) -> tuple[Tensors, Tensors]:
         found = self._look_up(inputs, means=(records.QUERY_KEYWORDS, records.TITLE_KEYWORDS))
@@ -46,19 +46,22 @@ class PooledModel(ClickModel):
             "user": found.user,
             "behaviors": tf.reshape(found.behaviors, [-1, len(self.spec.behaviors) * self.dim]),
             "query": query,
+            **self._context_sizes(inputs),
         }
         candidate = {
             "item": found.item,
             "title": title,
             "categories": self.categories(inputs[records.CATEGORIES]),
             "statistics": self.statistics(inputs[records.DENSE]),
+            **self._candidate_sizes(inputs),
         }
         return context, candidate
 
     def _features(self, context: Tensors, candidate: Tensors) -> list[tf.Tensor]:
         return [
             *(context[name] for name in ("user", "behaviors", "query")),
-            *(candidate[name] for name in ("item", "title", "categories", "statistics")),
+            *(candidate[name] for name in ("item", "title", "categories")),
+            self._numbers(context, candidate),
         ]
 
 

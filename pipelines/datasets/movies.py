@@ -22,7 +22,7 @@ from pipelines.datasets.movielens import MovieLens, Tagging
 from pipelines.datasets.raw import RawWriter
 
 NAME = "import movies"
-TRAIN_SHARE, VALID_SHARE = 0.8, 0.9
+TRAIN_SHARE, VALID_SHARE = 0.6, 0.75
 """Quantiles of the ratings' times at which training and validation end."""
 
 ITEM, DBPEDIA = "item", "dbpedia"

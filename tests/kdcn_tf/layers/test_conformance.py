@@ -20,7 +20,7 @@ from kdcn_tf.layers.dense import DenseTransform
 from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
 from kdcn_tf.layers.embedding import EntityEmbedding, Placed, normalized
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
-from kdcn_tf.layers.masking import mask_of, masked_mean
+from kdcn_tf.layers.masking import fullness, mask_of, masked_mean
 from kdcn_tf.layers.matching import Match
 from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
 from kdcn_tf.layers.user_state import UserState
@@ -74,6 +74,7 @@ CASES = [
     Case(Match, ((8,), (8,)), {"dim": 3}),
     Case(UserState, ((2, 4),), {"widths": [1, 2], "filters": 3}),
     Case(UserState, ((2, 4),), {"widths": [4], "filters": 3}),
+    Case(fullness, ((IDS, 3), (IDS, 2))),
     Case(mask_of, ((IDS, 3),)),
     Case(masked_mean, ((3, 4), (MASK, 3)), masked=(0, 1)),
     Case(masked_softmax, ((3,), (MASK, 3)), masked=(0, 1)),

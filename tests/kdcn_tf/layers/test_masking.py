@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kdcn_tf.layers.masking import mask_of, masked_mean
+from kdcn_tf.layers.masking import fullness, mask_of, masked_mean
 
 
 def test_only_padding_is_masked():
@@ -17,3 +17,9 @@ def test_mean_counts_entities_and_not_places():
     )
     mask = tf.constant([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     np.testing.assert_allclose(masked_mean(vectors, mask), [[2.0, 4.0], [5.0, 1.0], [0.0, 0.0]])
+
+
+def test_fullness_counts_entities_in_places():
+    # 1 of 3: log 2 / log 4 = 1/2; 3 of 3: 1; none: 0. In one place it is 0 or 1; an unknown entity counts.
+    lists = [tf.constant([[7, 0, 0], [4, -1, 5], [0, 0, 0]], tf.int64), tf.constant([[-1], [0], [3]], tf.int64)]
+    np.testing.assert_allclose(fullness(*lists), [[0.5, 1.0], [1.0, 0.0], [0.0, 1.0]], rtol=1e-6)

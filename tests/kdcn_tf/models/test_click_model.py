@@ -13,12 +13,13 @@ from kdcn_tf.models.networks import NETWORKS
 
 CASES = {
     "kdcn": [], "kdcn vector": ["cross=vector"], "kdcn matrix": ["cross=matrix"], "kdcn paper": ["candidate=false"],
+    "kdcn sizes": ["list_sizes=true"], "dcn sizes": ["network=dcn", "list_sizes=true"],
     "dcn": ["network=dcn"], "dcn vector": ["network=dcn", "cross=vector"],
     "dcn matrix": ["network=dcn", "cross=matrix"],
     "wide_deep": ["network=wide_deep", "wide_buckets=64"], "dnn": ["network=dnn"],
 }  # fmt: skip
 every_case = pytest.mark.parametrize("case", CASES)
-every_network = pytest.mark.parametrize("case", ["kdcn", "dcn", "wide_deep", "dnn"])
+every_network = pytest.mark.parametrize("case", ["kdcn", "dcn", "wide_deep", "dnn", "kdcn sizes"])
 
 
 def made(case, *more):
@@ -151,3 +152,17 @@ def test_training_treats_a_share_of_users_and_candidates_as_unknown(case):
         model = randomized(made(case, f"unknown_share={share}", "dropout=0", "knowledge_dropout=0"))
         np.testing.assert_array_equal(model(inputs, training=True), model(seen, training=True))
         assert np.any(model(inputs, training=False) != model(unknown, training=False))
+
+
+@pytest.mark.parametrize("network", ["kdcn", "dcn", "dnn"])
+@pytest.mark.parametrize("known", [True, False], ids=["sizes known", "unknown"])
+def test_a_list_of_one_item_often_is_told_from_one_of_it_once_by_its_size(network, known):
+    model = randomized(
+        small(f"kdcn.network={network}", f"kdcn.list_sizes={known}", "kdcn.dialogue=false", "kdcn.candidate=false")
+    )
+    inputs = some_inputs(2)
+    for key in (records.behavior_key("click"), records.TITLE_KEYWORDS):
+        item, places = inputs[records.ITEM][0], inputs[key].shape[1]
+        once, often = tf.pad([item], [[0, places - 1]]), tf.fill([places], item)
+        scores = model({k: tf.repeat(v[:1], 2, axis=0) for k, v in inputs.items()} | {key: tf.stack([once, often])})
+        assert (abs(scores[0] - scores[1]) > 1e-4) == known
