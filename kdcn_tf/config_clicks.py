@@ -56,7 +56,7 @@ class KdcnConfig(Section):
         0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
     )
     list_sizes: bool = option(
-        False, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
+        True, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
     )
     match_dim: int = option(32, "with `candidate`: size of each product of the candidate with the context", at_least(1))
     category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))

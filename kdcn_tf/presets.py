@@ -25,6 +25,7 @@ PAPER: dict[str, Any] = {
     "pretrain.learning_rate": 1e-4,
     "kdcn.candidate": False,
     "kdcn.unknown_share": 0.0,
+    "kdcn.list_sizes": False,
     "kdcn.widths": (2, 4),
     "kdcn.heads": 4,
     "kdcn.scale_attention": False,

@@ -13,13 +13,13 @@ from kdcn_tf.models.networks import NETWORKS
 
 CASES = {
     "kdcn": [], "kdcn vector": ["cross=vector"], "kdcn matrix": ["cross=matrix"], "kdcn paper": ["candidate=false"],
-    "kdcn sizes": ["list_sizes=true"], "dcn sizes": ["network=dcn", "list_sizes=true"],
+    "kdcn no sizes": ["list_sizes=false"], "dcn no sizes": ["network=dcn", "list_sizes=false"],
     "dcn": ["network=dcn"], "dcn vector": ["network=dcn", "cross=vector"],
     "dcn matrix": ["network=dcn", "cross=matrix"],
     "wide_deep": ["network=wide_deep", "wide_buckets=64"], "dnn": ["network=dnn"],
 }  # fmt: skip
 every_case = pytest.mark.parametrize("case", CASES)
-every_network = pytest.mark.parametrize("case", ["kdcn", "dcn", "wide_deep", "dnn", "kdcn sizes"])
+every_network = pytest.mark.parametrize("case", ["kdcn", "dcn", "wide_deep", "dnn", "kdcn no sizes"])
 
 
 def made(case, *more):
