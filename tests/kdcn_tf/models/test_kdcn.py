@@ -37,7 +37,8 @@ def tiny(**options):
     """
     spec = CtrSpec(("click",), 1, 1, 1, 1, ("price",), (0.5,), (0.125,))
     plain = {"candidate": False, "widths": (1,), "filters": 1, "heads": 1, "scale_attention": False, "match_dim": 1,
-             "normalize_entities": False, "category_dim": 1, "dropout": 0.0, "knowledge_scale": 1.0}  # fmt: skip
+             "normalize_entities": False, "category_dim": 1, "dropout": 0.0, "knowledge_scale": 1.0,
+             "list_sizes": False}  # fmt: skip
     model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_ranges=[(6, 7)],
                  entity_ranges={"item": [(1, 3)], "keyword": [(3, 5)], "user": [(5, 6)]})  # fmt: skip
     model.entities.set_weights([column(99, 0, 3, 5, 0, 1, 7)])
@@ -84,8 +85,9 @@ def test_equation_9_order_of_the_parts():
 
 
 def test_knowledge_is_scaled_and_the_rest_is_not():
-    model = tiny(cross_layers=0, deep_units=(), knowledge_scale=0.1)
-    assert features_of(model) == pytest.approx([0.5, 4.0, 0.1, 0.2, 0.3], rel=1e-4)
+    # All four lists have one place, which is taken.
+    model = tiny(cross_layers=0, deep_units=(), knowledge_scale=0.1, list_sizes=True)
+    assert features_of(model) == pytest.approx([0.5, 4.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.2, 0.3], rel=1e-4)
 
 
 def test_dialogue_lies_side_by_side_or_as_means():

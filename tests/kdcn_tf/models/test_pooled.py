@@ -24,7 +24,7 @@ FEATURES = [7.0, 4.0, 0.0, 2.0, 5.0, 4.0, 0.5, 4.0]
 
 def tiny(network, **options):
     """One dimension. Rows of the entity table: PAD, OOV, items 1 and 2, keywords 3 and 4, user 5; category 6."""
-    plain = {"normalize_entities": False, "category_dim": 1, "dropout": 0.0, "wide_buckets": 1000}
+    plain = {"normalize_entities": False, "category_dim": 1, "dropout": 0.0, "wide_buckets": 1000, "list_sizes": False}
     model = network(spec=SPEC, options=KdcnConfig(**{**plain, **options}), dim=1, category_ranges=[(6, 7)],
                     entity_ranges={"item": [(1, 3)], "keyword": [(3, 5)], "user": [(5, 6)]})  # fmt: skip
     model.entities.set_weights([column(99, 0, 3, 5, 2, 6, 7)])
@@ -36,13 +36,16 @@ def column(*values):
     return np.array(values, float)[:, None]
 
 
-def test_f_holds_ids_means_and_statistics():
-    model = tiny(DCN, cross_layers=0, deep_units=())
+@pytest.mark.parametrize("list_sizes", [False, True])
+def test_f_holds_ids_means_statistics_and_sizes(list_sizes):
+    # Clicks 2 of 3, no cart, query 1 of 2, title 2 of 2, category 1 of 1.
+    sizes = [np.log(3) / np.log(4), 0.0, np.log(2) / np.log(3), 1.0, 1.0] if list_sizes else []
+    model, expected = tiny(DCN, cross_layers=0, deep_units=(), list_sizes=list_sizes), [*FEATURES, *sizes]
     read = []
-    for index in range(len(FEATURES)):
-        model.head.logit.set_weights([np.eye(2 * len(FEATURES))[:, index : index + 1], np.zeros(1)])
+    for index in range(len(expected)):
+        model.head.logit.set_weights([np.eye(2 * len(expected))[:, index : index + 1], np.zeros(1)])
         read.append(float(model(INPUTS)[0]))
-    assert read == pytest.approx(FEATURES, rel=1e-5)
+    assert read == pytest.approx(expected, rel=1e-5)
 
 
 def test_dcn_by_hand():

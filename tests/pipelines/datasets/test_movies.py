@@ -32,9 +32,9 @@ def made(tmp_path_factory):
 
 def test_manifest(made):
     found = manifest.read(str(made), manifest.RAW, check_digests=True)
-    # Of ten ratings the ninth begins validation and the tenth the test period.
+    # Of ten ratings the seventh begins validation and the eighth the test period.
     assert found.info["config"] == {
-        "time.train_end": 3 * DAY, "time.valid_end": 4 * DAY, "logs.behaviors": ["like", "dislike", "mention", "tag"],
+        "time.train_end": 2 * DAY, "time.valid_end": 2 * DAY + 1, "logs.behaviors": ["like", "dislike", "mention", "tag"],
     }  # fmt: skip
     assert found.info["join"] == {
         "films": 8, "films_of_movielens": 5, "films_of_redial": 5, "films_of_both": 2,
@@ -58,10 +58,9 @@ def test_users_have_the_tags_of_the_training_period(made):
 
 
 def test_items(made):
-    """Statistics by hand, of ratings before 3 DAY; a mean leans to five ratings of 3.5, of sum 17.5.
+    """Statistics by hand, of ratings before 2 DAY; a mean leans to five ratings of 3.5, of sum 17.5.
 
-    Mummy 4, 5, 2: 28.5 / 8. Heat (1995) 3.5, 1: 22 / 7. Amélie 4.5: 22 / 6. Heat (1986) 0.5: 18 / 6.
-    Only Here 4: 21.5 / 6.
+    Mummy 4, 5, 2: 28.5 / 8. Heat (1995) 3.5, 1: 22 / 7. Amélie 4.5: 22 / 6. Others were rated later or never.
     """
 
     def item(key, title, category, properties, count, mean):
@@ -72,12 +71,12 @@ def test_items(made):
         item(AMELIE, films.MOVIES[3].split(",")[1], ["film", "Comedy"],
              {"genre": ["Comedy", "Romance"], "decade": "2000s"}, 1, 3.6667),
         item(HEAT, "Heat", ["film"], {}, 0, 3.5),
-        item(HEAT86, "Heat (1986)", ["film"], {"decade": "1980s"}, 1, 3.0),
+        item(HEAT86, "Heat (1986)", ["film"], {"decade": "1980s"}, 0, 3.5),
         item(HEAT95, "Heat (1995)", ["film", "Crime"], {"genre": ["Crime"], "tag": ["twist"], "decade": "1990s"},
              2, 3.1429),
         item(MUMMY, "Mummy, The (1999)", ["film", "Action"],
              {"genre": ["Action", "Horror"], "tag": ["very scary"], "decade": "1990s"}, 3, 3.5625),
-        item(ONLY, "Only Here (2000)", ["film", "Drama"], {"genre": ["Drama"], "decade": "2000s"}, 1, 3.5833),
+        item(ONLY, "Only Here (2000)", ["film", "Drama"], {"genre": ["Drama"], "decade": "2000s"}, 0, 3.5),
         item(OWN, "Own Mention (2010)", ["film"], {"decade": "2010s"}, 0, 3.5),
         item(UNSEEN, "Unseen Film (1950)", ["film"], {"decade": "1950s"}, 0, 3.5),
     ]  # fmt: skip
