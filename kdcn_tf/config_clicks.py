@@ -53,7 +53,7 @@ class KdcnConfig(Section):
         "they are loaded; not in the paper",
     )  # fmt: skip
     unknown_share: float = option(
-        0.1, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
+        0.3, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
     )
     list_sizes: bool = option(
         True, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
