@@ -2,9 +2,11 @@
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from kdcn_tf import text
 from pipelines.datasets.movielens import MovieLens, Rating
@@ -71,15 +73,24 @@ class Placed:
     start: int
 
 
-def place(dialogues: Iterable[Dialogue], timestamps: list[int]) -> list[Placed]:
+def place(
+    dialogues: Iterable[Dialogue], timestamps: list[int], shares: Sequence[tuple[float, float]] = ()
+) -> list[Placed]:
     """Gives dialogues, which have an order and no date, a place in the period of other events.
 
     The i-th of n starts at the i/n quantile of `timestamps` (sorted), or just after the one before.
+
+    Args:
+        dialogues: in order.
+        timestamps: of the other events.
+        shares: pairs of a share of the dialogues and the quantile at which it ends, ascending; evenly between them.
     """
     listed = list(dialogues)
     placed, free = [], timestamps[0]
+    ends, quantiles = zip((0.0, 0.0), *shares, (1.0, 1.0), strict=True)
     for index, dialogue in enumerate(listed):
-        start = max(free, timestamps[index * len(timestamps) // len(listed)])
+        quantile = np.interp(index / len(listed), ends, quantiles)
+        start = max(free, timestamps[int(quantile * len(timestamps))])
         placed.append(Placed(dialogue, start))
         free = start + dialogue.length + 2  # the seeker's answers follow one second after the last message
     return placed

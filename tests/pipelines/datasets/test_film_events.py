@@ -35,6 +35,9 @@ def test_dialogues_are_placed_in_order_and_never_overlap():
     placed = film_events.place(parts, [100, 100, 101, 101, 500, 900])
     assert [(one.dialogue.number, one.start) for one in placed] == [(1, 100), (2, 132), (3, 500)]
     assert film_events.place([], [100]) == []
+    # With a third of them in five sixths of the times: quantiles 0, 5/6 and 11/12, the latter behind the second's end.
+    placed = film_events.place(parts, [100, 100, 101, 101, 500, 900], [(1 / 3, 5 / 6)])
+    assert [one.start for one in placed] == [100, 900, 902]
 
 
 def test_likes_are_told_after_the_dialogue():

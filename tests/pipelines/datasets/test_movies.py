@@ -32,9 +32,9 @@ def made(tmp_path_factory):
 
 def test_manifest(made):
     found = manifest.read(str(made), manifest.RAW, check_digests=True)
-    # Of ten ratings the seventh begins validation and the eighth the test period.
+    # Of ten ratings the ninth begins validation and the tenth the test period.
     assert found.info["config"] == {
-        "time.train_end": 2 * DAY, "time.valid_end": 2 * DAY + 1, "logs.behaviors": ["like", "dislike", "mention", "tag"],
+        "time.train_end": 3 * DAY, "time.valid_end": 4 * DAY, "logs.behaviors": ["like", "dislike", "mention", "tag"],
     }  # fmt: skip
     assert found.info["join"] == {
         "films": 8, "films_of_movielens": 5, "films_of_redial": 5, "films_of_both": 2,
@@ -58,9 +58,10 @@ def test_users_have_the_tags_of_the_training_period(made):
 
 
 def test_items(made):
-    """Statistics by hand, of ratings before 2 DAY; a mean leans to five ratings of 3.5, of sum 17.5.
+    """Statistics by hand, of ratings before 3 DAY; a mean leans to five ratings of 3.5, of sum 17.5.
 
-    Mummy 4, 5, 2: 28.5 / 8. Heat (1995) 3.5, 1: 22 / 7. Amélie 4.5: 22 / 6. Others were rated later or never.
+    Mummy 4, 5, 2: 28.5 / 8. Heat (1995) 3.5, 1: 22 / 7. Amélie 4.5: 22 / 6. Heat (1986) 0.5: 18 / 6.
+    Only Here 4: 21.5 / 6.
     """
 
     def item(key, title, category, properties, count, mean):
@@ -71,27 +72,27 @@ def test_items(made):
         item(AMELIE, films.MOVIES[3].split(",")[1], ["film", "Comedy"],
              {"genre": ["Comedy", "Romance"], "decade": "2000s"}, 1, 3.6667),
         item(HEAT, "Heat", ["film"], {}, 0, 3.5),
-        item(HEAT86, "Heat (1986)", ["film"], {"decade": "1980s"}, 0, 3.5),
+        item(HEAT86, "Heat (1986)", ["film"], {"decade": "1980s"}, 1, 3.0),
         item(HEAT95, "Heat (1995)", ["film", "Crime"], {"genre": ["Crime"], "tag": ["twist"], "decade": "1990s"},
              2, 3.1429),
         item(MUMMY, "Mummy, The (1999)", ["film", "Action"],
              {"genre": ["Action", "Horror"], "tag": ["very scary"], "decade": "1990s"}, 3, 3.5625),
-        item(ONLY, "Only Here (2000)", ["film", "Drama"], {"genre": ["Drama"], "decade": "2000s"}, 0, 3.5),
+        item(ONLY, "Only Here (2000)", ["film", "Drama"], {"genre": ["Drama"], "decade": "2000s"}, 1, 3.5833),
         item(OWN, "Own Mention (2010)", ["film"], {"decade": "2010s"}, 0, 3.5),
         item(UNSEEN, "Unseen Film (1950)", ["film"], {"decade": "1950s"}, 0, 3.5),
     ]  # fmt: skip
 
 
 def test_sessions(made):
-    """Dialogues 10, 11, 20 start at ratings 0, 3 and 6 of the ten."""
+    """Dialogues 10, 11, 20 start at ratings 0, 4 and 8 of the ten: 1/3 * 0.8 / 0.6, 0.8 + (2/3 - 0.6) * 0.1 / 0.15."""
     found = stream(made, "sessions")
     assert [(s["session_id"], s["timestamp"]) for s in found] == [
         ("movielens:1:0", 1000), ("movielens:2:0", 2000), ("movielens:1:1", DAY + 500), ("movielens:2:1", DAY + 600),
         ("movielens:1:2", 2 * DAY), ("movielens:2:2", 2 * DAY + 1), ("movielens:1:3", 3 * DAY),
-        ("movielens:1:4", 4 * DAY), ("redial:10", 1000), ("redial:11", 2000), ("redial:20", 2 * DAY),
+        ("movielens:1:4", 4 * DAY), ("redial:10", 1000), ("redial:11", DAY + 500), ("redial:20", 3 * DAY),
     ]  # fmt: skip
     assert found[-1] == {
-        "session_id": "redial:20", "user_id": "redial:8", "timestamp": 2 * DAY, "keywords": ["anything", "tense"],
+        "session_id": "redial:20", "user_id": "redial:8", "timestamp": 3 * DAY, "keywords": ["anything", "tense"],
         "utterances": [
             {"speaker": "user", "text": "Anything like Heat? It was tense"},
             {"speaker": "assistant", "text": "See Own Mention (2010)"},
@@ -118,9 +119,9 @@ def test_behaviors(made):
         "redial:7", (MUMMY, "mention", 1020), (AMELIE, "mention", 1040), (MUMMY, "dislike", 1041),
         (AMELIE, "like", 1041),
     )  # fmt: skip
-    after = 2 * DAY + 7 + 1
+    after = 3 * DAY + 7 + 1
     expected += told(
-        "redial:8", (HEAT, "mention", 2 * DAY), (HEAT, "like", after), (OWN, "dislike", after), (AMELIE, "like", after)
+        "redial:8", (HEAT, "mention", 3 * DAY), (HEAT, "like", after), (OWN, "dislike", after), (AMELIE, "like", after)
     )
     assert Counter(map(json.dumps, stream(made, "behaviors"))) == Counter(map(json.dumps, expected))
 
@@ -158,8 +159,8 @@ def test_redial_impressions(made):
     assert [i for i in stream(made, "impressions") if i["source"] == "redial"] == [
         shown(10, 7, 1010, words, MUMMY, 0, 1.0, 3.5833),
         shown(10, 7, 1020, ["know", "funny", "films", "instead", *words], AMELIE, 1),
-        shown(20, 8, 2 * DAY, [], HEAT, 1),
-        shown(20, 8, 2 * DAY + 7, ["anything", "tense"], OWN, 0),
+        shown(20, 8, 3 * DAY, [], HEAT, 1),
+        shown(20, 8, 3 * DAY + 7, ["anything", "tense"], OWN, 0),
     ]
 
 
