@@ -54,6 +54,7 @@ QUICK: dict[str, Any] = {
     "finetune.epochs": 14,  # two workers that train beside each other need more than one does
     "finetune.warmup": 100,
     "kdcn.knowledge_scale": 1.0,  # a few hundred steps are too few to find what speaks softly
+    "kdcn.unknown_share": 0.1,  # nearly all of its users are known, and the steps are few
 }
 
 LINK_PREDICTION: dict[str, Any] = {
