@@ -16,7 +16,7 @@ from kdcn_tf.layers.masking import fullness
 
 Tensors = dict[str, tf.Tensor]
 
-SIZES = "list_sizes"
+_SIZES = "list_sizes"
 """Under this name context and candidate each hold how full their lists are, if `kdcn.list_sizes` says so."""
 
 
@@ -145,10 +145,11 @@ class ClickModel(tf.keras.Model):
 
     def _numbers(self, context: Tensors, candidate: Tensors) -> tf.Tensor:
         """The part of f that is no vector [B, n]: statistics, and how full the lists are."""
-        return tf.concat([candidate["statistics"], *(part[SIZES] for part in (context, candidate) if SIZES in part)], 1)
+        sizes = [part[_SIZES] for part in (context, candidate) if _SIZES in part]
+        return tf.concat([candidate["statistics"], *sizes], axis=1)
 
     def _sizes(self, inputs: Tensors, keys: Sequence[str]) -> Tensors:
-        return {SIZES: fullness(*(inputs[key] for key in keys))} if self.options.list_sizes else {}
+        return {_SIZES: fullness(*(inputs[key] for key in keys))} if self.options.list_sizes else {}
 
     def _context_sizes(self, inputs: Tensors) -> Tensors:
         return self._sizes(inputs, [*map(records.behavior_key, self.spec.behaviors), records.QUERY_KEYWORDS])

@@ -32,8 +32,8 @@ class KDCN(ClickModel):
     logit (equation 12).
 
     With `options.candidate`, f also holds the entity vectors of the candidate and the user, and the
-    candidate's products with user, mean behaviour and mean query keyword (`Match`); the paper has none of
-    these.
+    candidate's products with user, mean behaviour and mean query keyword (`Match`), with `options.list_sizes` how
+    full the lists are; the paper has none of these.
     """
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Networks to compare K-DCN with, on the same inputs: embeddings of all ids, lists as means, statistics.
+"""Networks to compare K-DCN with, on the same inputs: embeddings of all ids, lists as means and sizes, statistics.
 
 They know nothing of user state and dialogue interaction. Their embeddings are trained with the rest of the network
 from random values; with `kdcn.pretrained` those of users, items and keywords start from the exported ones.
@@ -29,7 +29,7 @@ _CROSSED = tuple(dict.fromkeys(name for pair in CROSSES for name in pair))
 
 
 class PooledModel(ClickModel):
-    """Base: f holds the vectors of user and candidate, a mean per list, the category levels and the statistics."""
+    """Base: f holds the vectors of user and candidate, a mean per list and its size, category levels and statistics."""
 
     @classmethod
     def entity_types(cls, options: KdcnConfig) -> Sequence[str]:
