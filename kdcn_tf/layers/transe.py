@@ -2,14 +2,14 @@
 
 import tensorflow as tf
 
+from kdcn_tf.layers.manhattan import manhattan
+
 # d sqrt(x)/dx is infinite at 0: a positive at distance 0 would give NaN gradients.
 _TINY = 1e-12
 
 # A distance as the root of a difference of large squares is noise below this, and so is the direction of its gradient,
 # which fades there.
 _ROUNDING = 1e-3
-
-_TILE = 4096
 
 
 def distance(
@@ -44,19 +44,19 @@ def pairwise_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squa
     """Distance of every query to every candidate of the same chunk.
 
     A query is h + r against candidate tails, or t - r against candidate heads. For p = 2 the work is one
-    matrix product per chunk.
+    matrix product per chunk; neither norm writes [C, b, N, d].
 
     Args:
-        queries: [..., b, d].
-        candidates: [..., N, d].
+        queries: [C, b, d].
+        candidates: [C, N, d].
         norm: p, 1 or 2.
         squared: whether to square the distance, for p = 2.
 
     Returns:
-        [..., b, N].
+        [C, b, N].
     """
     if norm == 1:
-        return tf.reduce_sum(tf.abs(queries[..., :, None, :] - candidates[..., None, :, :]), axis=-1)
+        return manhattan(queries, candidates)
     return _euclidean(queries, candidates, squared)
 
 
@@ -93,27 +93,3 @@ def _pulled(pull: tf.Tensor, own: tf.Tensor, others: tf.Tensor, transpose: bool)
 
 def _with_ones(x: tf.Tensor) -> tf.Tensor:
     return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
-
-
-def tiled_distance(queries: tf.Tensor, candidates: tf.Tensor, norm: int, squared: bool = False) -> tf.Tensor:
-    """`pairwise_distance` of one chunk with many candidates, where [b, N, d] wouldn't fit in memory.
-
-    p = 1 has no matrix product: it takes a query and a tile of candidates, small enough for a cache, at a time.
-
-    Args:
-        queries: [b, d].
-        candidates: [N, d].
-        norm: p, 1 or 2.
-        squared: whether to square the distance, for p = 2.
-
-    Returns:
-        [b, N].
-    """
-    if norm == 2:
-        return pairwise_distance(queries, candidates, norm, squared)
-    tiles = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False, element_shape=[None, None])
-    for first in tf.range(0, tf.shape(candidates)[0], _TILE):
-        tile = candidates[first : first + _TILE]
-        near = tf.map_fn(lambda query, tile=tile: tf.reduce_sum(tf.abs(tile - query), axis=-1), queries)
-        tiles = tiles.write(tiles.size(), tf.transpose(near))
-    return tf.transpose(tiles.concat())

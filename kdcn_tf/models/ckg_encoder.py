@@ -15,7 +15,7 @@ from kdcn_tf.layers.gcn import (
     sampled_weights,
     types_of,
 )
-from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
+from kdcn_tf.layers.transe import distance, pairwise_distance
 
 FAR = 1e9
 """Distance at which no loss pulls at a negative."""
@@ -207,7 +207,7 @@ class CkgEncoder(tf.keras.Model):
         Returns:
             float [q, n].
         """
-        return -tiled_distance(queries, candidates, *self._distance)
+        return -pairwise_distance(queries[None], candidates[None], *self._distance)[0]
 
     def _embed(self, parts: Sequence[tf.Tensor], graph: Graph, training: bool) -> Sequence[tf.Tensor]:
         """Encoded entities, in the shapes of their ids; an entity is encoded once, however often it occurs."""

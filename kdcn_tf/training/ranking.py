@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kdcn_tf.layers.transe import tiled_distance
+from kdcn_tf.layers.transe import pairwise_distance
 from kdcn_tf.training.known_triples import Known, Queries, matches
 
 SCORES = 1 << 22
@@ -118,7 +118,7 @@ def _count_by_distance(points, candidates, wanted, splits, columns, norm: int) -
     points, candidates = tf.cast(points, tf.float32), tf.cast(candidates, tf.float32)
     number = tf.shape(candidates)[0]
     return count_better(
-        lambda first, last: -tiled_distance(points[first:last], candidates, norm),
+        lambda first, last: -pairwise_distance(points[None, first:last], candidates[None], norm)[0],
         candidates=number, columns=number, wanted=wanted, known_splits=splits, known=columns,
     )  # fmt: skip
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kdcn_tf.layers import transe
-from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
+from kdcn_tf.layers.transe import distance, pairwise_distance
 
 
 @pytest.mark.parametrize(("norm", "expected"), [(1, 7.0), (2, 5.0)])
@@ -28,7 +27,7 @@ def test_gradient_at_distance_zero_is_finite(norm):
     with tf.GradientTape() as tape:
         tape.watch(point)
         total = tf.reduce_sum(distance(point, tf.zeros([1, 2]), tf.constant([[1.0, 2.0]]), norm))
-        total += tf.reduce_sum(pairwise_distance(point, tf.constant([[1.0, 2.0]]), norm))
+        total += tf.reduce_sum(pairwise_distance(point[None], tf.constant([[[1.0, 2.0]]]), norm))
     assert np.all(np.isfinite(tape.gradient(total, point)))
 
 
@@ -52,18 +51,6 @@ def test_pairwise_gradient_stays_short_where_rounding_is_all_there_is(gap):
         tape.watch(far_out)
         total = tf.reduce_sum(pairwise_distance(far_out, far_out + tf.constant([[gap, 0.0, 0.0]]), 2))
     assert np.linalg.norm(tape.gradient(total, far_out)) < 1.5
-
-
-@pytest.mark.parametrize("norm", [1, 2])
-def test_tiles_make_up_all_candidates(norm, monkeypatch):
-    monkeypatch.setattr(transe, "_TILE", 3)
-    rng = np.random.default_rng(0)
-    queries, candidates = (
-        tf.constant(rng.normal(size=(2, 4)), tf.float32),
-        tf.constant(rng.normal(size=(7, 4)), tf.float32),
-    )
-    expected = pairwise_distance(queries, candidates, norm)
-    np.testing.assert_allclose(tf.function(tiled_distance)(queries, candidates, norm), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("squared", "expected"), [(False, [[1.2, 1.6]]), (True, [[12, 16]])])
