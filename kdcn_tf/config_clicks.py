@@ -58,6 +58,10 @@ class KdcnConfig(Section):
     list_sizes: bool = option(
         True, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
     )
+    similarities: bool = option(
+        True, "with `candidate`: add to f, at full scale, how similar the candidate's vector is to the mean of each "
+        "behaviour kind, the mean query keyword and the user; not in the paper",
+    )  # fmt: skip
     match_dim: int = option(32, "with `candidate`: size of each product of the candidate with the context", at_least(1))
     category_dim: int = option(16, "size of a category embedding (the paper doesn't say)", at_least(1))
     cross: str = option(

@@ -26,6 +26,7 @@ PAPER: dict[str, Any] = {
     "kdcn.candidate": False,
     "kdcn.unknown_share": 0.0,
     "kdcn.list_sizes": False,
+    "kdcn.similarities": False,
     "kdcn.widths": (2, 4),
     "kdcn.heads": 4,
     "kdcn.scale_attention": False,

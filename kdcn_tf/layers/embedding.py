@@ -110,6 +110,10 @@ class EntityEmbedding(tf.keras.layers.Layer):
             means.append(_shaped(mean, firsts, [self.dim]))
         return found, means, _placed(vectors, shown, placed)
 
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """What rows [n, d] of the table are looked up as."""
+        return normalized(tf.constant(rows, tf.float32)).numpy() if self._normalize else rows
+
     def _vectors_of(self, rows: tf.Tensor) -> tf.Tensor:
         """Vectors [n, d] of rows of the table, distinct ones."""
         vectors = tf.nn.embedding_lookup(self.table, rows)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from kdcn_tf import records
@@ -93,6 +94,9 @@ class ClickModel(tf.keras.Model):
     def entity_types(cls, options: KdcnConfig) -> Sequence[str]:
         """Types of entities whose vectors the network uses."""
         raise TypeError(f"{cls.__name__} is not a click model: it doesn't say which entities it uses")
+
+    def assign_center(self, entity_type: str, mean: np.ndarray) -> None:
+        """Tells the network the mean of the vectors that entities of a type start with, float [d]."""
 
     def _make_layers(self) -> None:
         raise TypeError(f"{type(self).__name__} is not a click model: it has no layers")

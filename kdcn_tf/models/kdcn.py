@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
@@ -9,7 +10,7 @@ from kdcn_tf.config_clicks import KdcnConfig
 from kdcn_tf.layers.deep import DeepCross
 from kdcn_tf.layers.dialogue import DialogueInteraction
 from kdcn_tf.layers.masking import mask_of, masked_mean
-from kdcn_tf.layers.matching import Match
+from kdcn_tf.layers.matching import Match, Similarities
 from kdcn_tf.layers.user_state import UserState
 from kdcn_tf.models.click_model import ClickModel, Tensors
 
@@ -18,6 +19,10 @@ USER_STATE, DIALOGUE = "user_state", "dialogue"
 
 MATCHED = ("user", "behaviors", "query")
 """Context vectors that the candidate is multiplied with: the user's own, and two means."""
+
+_COMPARED = "compared"
+"""Under this name the context holds what the candidate's similarity to is a number of f: the mean of each behaviour
+kind, the mean query keyword, the user."""
 
 _DIALOGUE_FEATURES = (records.QUERY_KEYWORDS, records.TITLE_KEYWORDS)
 """What interacts: a list of the context, and one of the candidate."""
@@ -32,8 +37,9 @@ class KDCN(ClickModel):
     logit (equation 12).
 
     With `options.candidate`, f also holds the entity vectors of the candidate and the user, and the
-    candidate's products with user, mean behaviour and mean query keyword (`Match`), with `options.list_sizes` how
-    full the lists are; the paper has none of these.
+    candidate's products with user, mean behaviour and mean query keyword (`Match`), with `options.similarities` also
+    its similarity to them and to the mean of each behaviour kind, with `options.list_sizes` how full the lists are;
+    the paper has none of these.
     """
 
     @classmethod
@@ -52,6 +58,9 @@ class KDCN(ClickModel):
             else None
         )
         self.matches = [Match(options.match_dim, name=f"match_{n}") for n in MATCHED] if options.candidate else []
+        similar = options.candidate and options.similarities
+        compared = [*(ckg.ITEM for _ in self.spec.behaviors), ckg.KEYWORD, ckg.USER]
+        self.similarities = Similarities(ckg.ITEM, compared, name="similarities") if similar else None
         self.head = DeepCross(
             options.cross, options.cross_layers, options.cross_rank, options.deep_units, options.dropout, name="head"
         )
@@ -68,6 +77,10 @@ class KDCN(ClickModel):
             keywords = spec.max_query_keywords + spec.max_title_keywords
             self.dialogue.build([[None, keywords, self.dim], [None, keywords]])
             width += self.dialogue.output_size
+        if self.similarities:
+            compared = len(spec.behaviors) + 2
+            self.similarities.build([[None, self.dim], [None, compared, self.dim], [None, compared]])
+            width += compared
         for match in self.matches:
             match.build([[None, self.dim], [None, self.dim]])
         if options.candidate:
@@ -90,6 +103,10 @@ class KDCN(ClickModel):
             context["user"] = found.user
             context["behaviors"] = masked_mean(found.behaviors, self._behavior_counts(inputs))
             (context["query"],) = found.means
+        if self.similarities:
+            singles = [context[name][:, None] for name in ("query", "user")]
+            context[_COMPARED] = tf.concat([found.behaviors, *singles], axis=1)
+            context[_mask_name(_COMPARED)] = self._present(inputs)
         if self.dialogue:
             # Distinct vectors belong to no row, so they go with what isn't repeated for all candidates.
             candidate["keywords"] = found.keywords.vectors
@@ -97,13 +114,27 @@ class KDCN(ClickModel):
                 part |= {key: place, _mask_name(key): mask_of(inputs[key])}
         return context, candidate
 
+    def _present(self, inputs: Tensors) -> tf.Tensor:
+        """Which vectors of `_COMPARED` there are [B, k + 2]: not the mean of an empty list."""
+        some = tf.minimum(self._behavior_counts(inputs), 1.0)
+        asked = tf.reduce_max(mask_of(inputs[records.QUERY_KEYWORDS]), axis=1, keepdims=True)
+        return tf.concat([some, asked, mask_of(inputs[records.USER])[:, None]], axis=1)
+
+    def assign_center(self, entity_type: str, mean: np.ndarray) -> None:
+        if self.similarities:
+            self.similarities.assign_center(entity_type, mean)
+
     def _behavior_counts(self, inputs: Tensors) -> tf.Tensor:
         """How many items [B, k] of each kind there are."""
         return tf.reduce_sum(mask_of(self._behaviors(inputs)), axis=-1)
 
     def _features(self, context: Tensors, candidate: Tensors) -> list[tf.Tensor]:
         """The parts of f, equation 9, in its order."""
-        parts = [candidate["categories"], self._numbers(context, candidate)]
+        numbers = self._numbers(context, candidate)
+        if self.similarities:
+            compared = self.similarities((candidate["item"], context[_COMPARED], context[_mask_name(_COMPARED)]))
+            numbers = tf.concat([numbers, compared], axis=1)
+        parts = [candidate["categories"], numbers]
         if self.user_state:
             parts.append(context[USER_STATE])
         if self.dialogue:

@@ -101,6 +101,7 @@ class Finetuning:
             raise DataError(f"{directory}: dimension {exported.info['dim']}, encoder.dim is {self.config.encoder.dim}")
         written, standardize = 0, self.config.kdcn.standardize_entities
         for entity_type in self.model.entities.types:
+            count, total = 0, np.zeros(self.config.encoder.dim)
             for first, rows in read_rows(directory, exported, entity_type, standardize):
                 for start in range(0, len(rows), ASSIGN_ROWS):
                     block = rows[start : start + ASSIGN_ROWS]
@@ -108,7 +109,10 @@ class Finetuning:
                         self.model.entities.assign_rows(first + start, block)
                     except ValueError as error:
                         raise DataError(f"{directory}: {entity_type}: {error}") from None
-                    written += len(block)
+                    count += len(block)
+                    total += self.model.entities.shown(block).sum(axis=0, dtype=np.float64)
+            self.model.assign_center(entity_type, total / max(count, 1))
+            written += count
         return written
 
     def _train_file(self, path: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:

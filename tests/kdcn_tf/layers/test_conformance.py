@@ -21,8 +21,8 @@ from kdcn_tf.layers.dialogue import DialogueInteraction, masked_softmax
 from kdcn_tf.layers.embedding import EntityEmbedding, Placed, normalized
 from kdcn_tf.layers.gcn import GraphConvolution, sampled_weights
 from kdcn_tf.layers.masking import fullness, mask_of, masked_mean
-from kdcn_tf.layers.matching import Match
-from kdcn_tf.layers.transe import distance, pairwise_distance, tiled_distance
+from kdcn_tf.layers.matching import Match, Similarities
+from kdcn_tf.layers.transe import distance, pairwise_distance
 from kdcn_tf.layers.user_state import UserState
 from kdcn_tf.layers.wide import HashedCrosses, IdWeights
 
@@ -72,6 +72,7 @@ CASES = [
     Case(HashedCrosses, ((IDS, 2), (IDS, 3)), {"crosses": [[0, 1], [1, 1]], "buckets": 20}),
     Case(IdWeights, ((IDS, 2), (IDS,)), {"id_ranges": [[1, 5], [7, 9]], "roles": 2}),
     Case(Match, ((8,), (8,)), {"dim": 3}),
+    Case(Similarities, ((8,), (3, 8), (MASK, 3)), {"own": "item", "others": ["item", "keyword", "user"]}, (1, 2)),
     Case(UserState, ((2, 4),), {"widths": [1, 2], "filters": 3}),
     Case(UserState, ((2, 4),), {"widths": [4], "filters": 3}),
     Case(fullness, ((IDS, 3), (IDS, 2))),
@@ -136,7 +137,7 @@ def test_no_public_layer_or_formula_is_missing():
         found |= {x for name, x in members if x.__module__ == module.__name__ and not name.startswith("_")}
     # What takes a whole table, a chunk's candidates or a graph has no rows of its own; it is tested by itself.
     graphs = {gcn.types_of, gcn.TypeGroups, gcn.group_by_type, gcn.aggregate_groups, gcn.aggregate}
-    others = {gcn.TypedGraphConvolution, make_crosses, tiled_distance, Placed}
+    others = {gcn.TypedGraphConvolution, make_crosses, Placed}
     assert found == {case.of for case in CASES} | graphs | others
 
 

@@ -38,7 +38,7 @@ def tiny(**options):
     spec = CtrSpec(("click",), 1, 1, 1, 1, ("price",), (0.5,), (0.125,))
     plain = {"candidate": False, "widths": (1,), "filters": 1, "heads": 1, "scale_attention": False, "match_dim": 1,
              "normalize_entities": False, "category_dim": 1, "dropout": 0.0, "knowledge_scale": 1.0,
-             "list_sizes": False}  # fmt: skip
+             "list_sizes": False, "similarities": False}  # fmt: skip
     model = KDCN(spec=spec, options=KdcnConfig(**{**plain, **options}), dim=1, category_ranges=[(6, 7)],
                  entity_ranges={"item": [(1, 3)], "keyword": [(3, 5)], "user": [(5, 6)]})  # fmt: skip
     model.entities.set_weights([column(99, 0, 3, 5, 0, 1, 7)])
@@ -82,6 +82,19 @@ def test_equation_9_order_of_the_parts():
     for match, right in zip(model.matches, (1.0, 10.0, 100.0), strict=True):
         match.set_weights([column(1), column(right)])
     assert features_of(model) == pytest.approx([*paper, 5.0, 7.0, 35.0, 150.0, 0.0], rel=1e-4)
+
+
+def test_similarities_are_numbers_of_f():
+    # Item 2 is 5, and 1 is the items' mean: with the click, item 1, (5 - 1) * (3 - 1); with the query's keyword, which
+    # is 0, nothing; with the user (5 - 1) * 7.
+    model = tiny(cross_layers=0, deep_units=(), candidate=True, similarities=True, knowledge_scale=0.1)
+    model.assign_center("item", np.ones(1))
+    assert features_of(model)[:6] == pytest.approx([0.5, 4.0, 8.0, 0.0, 28.0, 0.1], rel=1e-4)
+    # No click: nothing to be similar to, where an entity of zeros would be (5 - 1) * (0 - 1).
+    nobody = {**TINY_INPUTS, records.behavior_key("click"): tf.constant([[0]], tf.int64)}
+    size = model.head.logit.kernel.shape[0]
+    model.head.logit.set_weights([np.eye(size)[:, 2:3], np.zeros(1)])
+    assert float(model(nobody)[0]) == 0.0
 
 
 def test_knowledge_is_scaled_and_the_rest_is_not():
@@ -148,9 +161,11 @@ def test_every_network_runs_and_trains_all_its_weights(switches, empty):
         assert unused or np.all(np.isfinite(tf.convert_to_tensor(gradient))), weight.name
 
 
-@pytest.mark.parametrize(("part", "size"), [("user_state", 12), ("dialogue", 16), ("candidate", 31)])
+@pytest.mark.parametrize(
+    ("part", "size"), [("user_state", 12), ("dialogue", 16), ("candidate", 37), ("similarities", 6)]
+)
 def test_a_switch_takes_its_part_out_of_f(part, size):
-    # u: (3 + 1 positions) * 3 filters. d: 2 means * 8. Candidate: 2 vectors * 8 + 3 products * 5.
+    # u: (3 + 1 positions) * 3 filters. d: 2 means * 8. Candidate: 2 vectors * 8 + 3 products * 5 + 4 + 2 similarities.
     full, without = small("kdcn.cross=vector"), small("kdcn.cross=vector", f"kdcn.{part}=false")
     assert full.head.crosses.kernels.shape[0] - without.head.crosses.kernels.shape[0] == size
 
