@@ -68,7 +68,7 @@ class KdcnConfig(Section):
         "low_rank", "cross layer: 'vector' (equation 10), 'matrix' or 'low_rank' (TFRS)",
         one_of("vector", "matrix", "low_rank"),
     )  # fmt: skip
-    cross_layers: int = option(2, "cross layers (paper: 4)", at_least(0))
+    cross_layers: int = option(1, "cross layers (paper: 4)", at_least(0))
     cross_rank: int = option(64, "rank of 'low_rank' cross layers", at_least(1))
     deep_units: tuple[int, ...] = option((128, 64), "sizes of the deep layers (paper: 512, 512)", each(at_least(1)))
     dropout: float = option(0.1, "dropout after a deep layer (the paper has none)", fraction)
@@ -76,7 +76,7 @@ class KdcnConfig(Section):
         0.2, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
     )
     knowledge_scale: float = option(
-        0.05, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
+        0.02, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
         "statistics, which few examples suffice for (paper: 1)", positive,
     )  # fmt: skip
     wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
@@ -99,7 +99,7 @@ class FinetuneConfig(Section):
         "constant", "both rates over the run: constant, or falling to 0 in a line over all `epochs`",
         one_of("constant", "linear"),
     )  # fmt: skip
-    l2: float = option(0.0, "L2 penalty on kernels", at_least(0))
+    l2: float = option(3e-4, "L2 penalty on kernels; not in the paper", at_least(0))
     average: float = option(
         0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: "
         "the last weights; not in the paper", fraction,

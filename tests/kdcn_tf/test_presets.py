@@ -18,7 +18,7 @@ NOT_IN_THE_PAPER = {
     "encoder.l1", "encoder.l2", "pretrain.hide_targets",
     "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout", "kdcn.unknown_share", "finetune.average",
     "finetune.warmup", "kdcn.knowledge_dropout", "kdcn.pool_dialogue", "kdcn.standardize_entities",
-    "kdcn.list_sizes", "kdcn.similarities",
+    "kdcn.list_sizes", "kdcn.similarities", "finetune.l2",
 }  # fmt: skip
 
 
