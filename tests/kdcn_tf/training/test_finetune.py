@@ -71,6 +71,25 @@ def test_pretrained_vectors_arrive_in_the_model(ctr, tmp_path, capsys, standardi
         np.testing.assert_allclose(vectors, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("normalize", ["true", "false"])
+def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, normalize):
+    code, err = run(
+        capsys, f"--set=kdcn.normalize_entities={normalize}", "--set=finetune.epochs=1",
+        ctr=ctr, embeddings=write_embeddings(tmp_path / "emb"), output=tmp_path / "model",
+    )  # fmt: skip
+    assert code == 0, err
+    similarities = load_model(str(tmp_path / "model"))[0].similarities
+    columns = np.arange(DIM) / 8
+    for name in ("user", "item", "keyword"):
+        first, last = RANGES[name]
+        mean = columns + (first + last - 1) / 2
+        if normalize == "true":  # all rows are the same then
+            mean = (columns - columns.mean()) / columns.std()
+        places = [place for place, of in enumerate(similarities.types) if of == name]
+        assert places
+        np.testing.assert_allclose(similarities.centers.numpy()[places], np.tile(mean, (len(places), 1)), rtol=1e-4)
+
+
 def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
     code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", "--set=finetune.epochs=12",
                     ctr=ctr, output=tmp_path / "model")  # fmt: skip
