@@ -43,14 +43,36 @@ CONTESTANTS: dict[str, Contestant] = {
 }
 """The paper's Table II and K-DCN's own parts, by the name that flags and files use."""
 
+ABLATIONS: dict[str, Contestant] = {
+    "kdcn_no_similarities": Contestant("K-DCN without similarities", {"kdcn.similarities": False}),
+    "kdcn_no_candidate": Contestant("K-DCN without vectors of candidate and user", {"kdcn.candidate": False}),
+    "kdcn_no_list_sizes": Contestant("K-DCN without list sizes", {"kdcn.list_sizes": False}),
+    "kdcn_whole_dialogue": Contestant("K-DCN with d side by side, not pooled", {"kdcn.pool_dialogue": False}),
+    "kdcn_unscaled_attention": Contestant("K-DCN with unscaled attention", {"kdcn.scale_attention": False}),
+    "kdcn_raw_vectors": Contestant("K-DCN with vectors as exported", {"kdcn.normalize_entities": False}),
+    "kdcn_standardized": Contestant("K-DCN with standardised columns", {"kdcn.standardize_entities": True}),
+    "kdcn_frozen": Contestant("K-DCN with a frozen entity table", {"kdcn.freeze_entities": True}),
+    "kdcn_all_known": Contestant("K-DCN without unknown ones in training", {"kdcn.unknown_share": 0.0}),
+    "kdcn_loud_knowledge": Contestant("K-DCN with knowledge at full scale", {"kdcn.knowledge_scale": 1.0}),
+    "kdcn_no_knowledge_dropout": Contestant("K-DCN without knowledge dropout", {"kdcn.knowledge_dropout": 0.0}),
+    "kdcn_no_dropout": Contestant("K-DCN without dropout in deep layers", {"kdcn.dropout": 0.0}),
+    "kdcn_no_penalty": Contestant("K-DCN without L2 penalty", {"finetune.l2": 0.0}),
+    "kdcn_no_average": Contestant("K-DCN without running means of weights", {"finetune.average": 0.0}),
+    "kdcn_paper_sizes": Contestant(
+        "K-DCN with the paper's layers", {"kdcn.cross_layers": 4, "kdcn.deep_units": (512, 512)}
+    ),
+}
+"""K-DCN with one of its own choices undone: what the paper leaves out, or decides otherwise."""
+
 
 def contestant(name: str) -> Contestant:
     """Raises:
     ConfigError: unknown name; the known ones are listed.
     """
-    if name not in CONTESTANTS:
-        raise ConfigError(f"model {name!r}: unknown; known: {', '.join(CONTESTANTS)}")
-    return CONTESTANTS[name]
+    known = CONTESTANTS | ABLATIONS
+    if name not in known:
+        raise ConfigError(f"model {name!r}: unknown; known: {', '.join(known)}")
+    return known[name]
 
 
 def configured(name: str, config: Config) -> Config:

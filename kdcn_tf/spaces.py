@@ -39,7 +39,7 @@ Space = Mapping[str, Range | Choices]
 _NETWORK: Space = {
     "finetune.learning_rate": Range(1e-4, 1e-2, log=True),
     "finetune.batch_size": Choices((128, 256, 512, 1024)),
-    "finetune.l2": Choices((0.0, 1e-6, 1e-5, 1e-4, 1e-3)),
+    "finetune.l2": Choices((0.0, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3)),
     "kdcn.unknown_share": Range(0.0, 0.5),
     "kdcn.deep_units": Choices(((64,), (128,), (128, 64), (256, 128), (256, 256), (512, 512), (256, 128, 64))),
     "kdcn.dropout": Range(0.0, 0.6),

@@ -35,6 +35,10 @@ def _flags() -> flags.FlagValues:
     ctr_inputs.define(values)
     known = list(contestants.CONTESTANTS)
     flags.DEFINE_list("models", known, f"models to compare, of {', '.join(known)}", flag_values=values)
+    flags.DEFINE_bool(
+        "ablations", False, f"also K-DCN with one of its choices undone: {', '.join(contestants.ABLATIONS)}",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_integer("seeds", 5, "runs of each model; their seeds follow finetune.seed", 1, flag_values=values)
     flags.DEFINE_list(
         "fractions", ["0.3", "0.1", "0.03", "0.01"], "shares of the training sessions", flag_values=values
@@ -52,6 +56,8 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
     found = ctr_inputs.read(values)
     models, scarce = _names(values.models, "models"), _names(values.scarce, "scarce")
+    if values.ablations:
+        models = list(dict.fromkeys([*models, *contestants.ABLATIONS]))
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
     marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
@@ -95,7 +101,7 @@ def _report(
     report = summary.summarise(
         inputs.runs(comparing.results(values.output, tasks)),
         judged,
-        titles={name: one.title for name, one in contestants.CONTESTANTS.items()},
+        titles={name: one.title for name, one in (contestants.CONTESTANTS | contestants.ABLATIONS).items()},
         dataset=dataset,
         settings={"command": _command(values), "models": _settings(configs)},
         reference={} if ceiling is None else {_whole(judged): ceiling},
@@ -107,9 +113,10 @@ def _report(
 
 
 def _names(names: Sequence[str], flag: str) -> list[str]:
+    known = contestants.CONTESTANTS | contestants.ABLATIONS
     for name in names:
-        if name not in contestants.CONTESTANTS:
-            raise ConfigError(f"--{flag}: unknown model {name!r}; known: {', '.join(contestants.CONTESTANTS)}")
+        if name not in known:
+            raise ConfigError(f"--{flag}: unknown model {name!r}; known: {', '.join(known)}")
     return list(dict.fromkeys(names))
 
 
@@ -170,7 +177,7 @@ def _given(values: flags.FlagValues) -> list[tuple[str, Any]]:
     for name in ("ctr", "embeddings", "ckg", "raw"):
         if path := str(values[name].value or ""):
             found.append((name, path.rstrip("/").rsplit("/", 1)[-1]))
-    for name in ("models", "seeds", "fractions", "scarce", "preset"):
+    for name in ("models", "ablations", "seeds", "fractions", "scarce", "preset"):
         if values[name].value != values[name].default:
             value = values[name].value
             found.append((name, ",".join(value) if isinstance(value, list) else value))

@@ -1,6 +1,6 @@
 import pytest
 
-from kdcn_tf import config, contestants
+from kdcn_tf import config, contestants, options
 from kdcn_tf.errors import ConfigError
 
 
@@ -10,6 +10,19 @@ def test_differences_come_on_top_of_the_configuration():
     assert (own.kdcn.pretrained, own.kdcn.dropout) == (False, 0.3)
     assert contestants.configured("kdcn", base) == base
     assert not contestants.configured("kdcn_no_dialogue", base).kdcn.dialogue
+
+
+@pytest.mark.parametrize("name", contestants.ABLATIONS)
+def test_an_ablation_changes_what_it_says_and_no_more(name):
+    base = config.resolve()
+    own, differences = contestants.configured(name, base), contestants.ABLATIONS[name].differences
+    changed = {
+        f"{section}.{field}"
+        for section, fields in options.to_dict(own).items()
+        for field, value in fields.items()
+        if value != options.to_dict(base)[section][field]
+    }
+    assert changed == set(differences)
 
 
 def test_unknown_names_are_refused():

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from kdcn_tf import config
+from kdcn_tf import config, contestants
 from kdcn_tf.config import Config
 
 PAPER = {
@@ -48,3 +48,9 @@ def test_the_help_agrees():
     shown |= {"pretrain.learning_rate": "1e-4", "logs.behaviors": "4"}
     assert helps(r"\(paper: ([^)]+)\)") == shown
     assert set(helps("(not in the paper|the paper has none)")) == NOT_IN_THE_PAPER
+
+
+def test_every_choice_of_ours_has_its_ablation():
+    undone = {option for one in contestants.ABLATIONS.values() for option in one.differences}
+    chosen = {option for option in NOT_IN_THE_PAPER if option.startswith(("kdcn.", "finetune."))}
+    assert chosen - {"finetune.warmup"} <= undone  # which preset `default` doesn't use

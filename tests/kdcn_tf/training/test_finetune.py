@@ -17,9 +17,9 @@ from kdcn_tf.training.cluster import InlineScheduler
 from kdcn_tf.training.finetune import Finetuning, load_model
 
 DIM = 8
-SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.knowledge_scale=1",
-         "finetune.batch_size=32", "finetune.learning_rate=0.01", "finetune.entity_learning_rate=0.05",
-         "finetune.patience=20"]  # fmt: skip
+SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.cross_layers=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8",
+         "kdcn.knowledge_scale=1", "finetune.l2=0", "finetune.batch_size=32", "finetune.learning_rate=0.01",
+         "finetune.entity_learning_rate=0.05", "finetune.patience=20"]  # fmt: skip
 
 
 def run(capsys, *flags, **values):
@@ -91,7 +91,7 @@ def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, norma
 
 
 def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
-    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", "--set=finetune.epochs=12",
+    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", "--set=finetune.epochs=20",
                     ctr=ctr, output=tmp_path / "model")  # fmt: skip
     assert code == 0, err
     found = manifest.read(str(tmp_path / "model"), manifest.KDCN_MODEL)
