@@ -64,15 +64,16 @@ ABLATIONS: dict[str, Contestant] = {
 }
 """K-DCN with one of its own choices undone: what the paper leaves out, or decides otherwise."""
 
+KNOWN: dict[str, Contestant] = CONTESTANTS | ABLATIONS
+
 
 def contestant(name: str) -> Contestant:
     """Raises:
     ConfigError: unknown name; the known ones are listed.
     """
-    known = CONTESTANTS | ABLATIONS
-    if name not in known:
-        raise ConfigError(f"model {name!r}: unknown; known: {', '.join(known)}")
-    return known[name]
+    if name not in KNOWN:
+        raise ConfigError(f"model {name!r}: unknown; known: {', '.join(KNOWN)}")
+    return KNOWN[name]
 
 
 def configured(name: str, config: Config) -> Config:

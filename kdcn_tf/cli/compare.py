@@ -101,7 +101,7 @@ def _report(
     report = summary.summarise(
         inputs.runs(comparing.results(values.output, tasks)),
         judged,
-        titles={name: one.title for name, one in (contestants.CONTESTANTS | contestants.ABLATIONS).items()},
+        titles={name: one.title for name, one in contestants.KNOWN.items()},
         dataset=dataset,
         settings={"command": _command(values), "models": _settings(configs)},
         reference={} if ceiling is None else {_whole(judged): ceiling},
@@ -113,10 +113,9 @@ def _report(
 
 
 def _names(names: Sequence[str], flag: str) -> list[str]:
-    known = contestants.CONTESTANTS | contestants.ABLATIONS
     for name in names:
-        if name not in known:
-            raise ConfigError(f"--{flag}: unknown model {name!r}; known: {', '.join(known)}")
+        if name not in contestants.KNOWN:
+            raise ConfigError(f"--{flag}: unknown model {name!r}; known: {', '.join(contestants.KNOWN)}")
     return list(dict.fromkeys(names))
 
 

@@ -72,6 +72,11 @@ class Similarities(tf.keras.layers.Layer):
         self.centers = self.add_weight("centers", shape, initializer="zeros", trainable=False)
         super().build(input_shape)
 
+    @property
+    def output_size(self) -> int:
+        """How many similarities there are, n."""
+        return len(self.types) - 1
+
     def assign_center(self, entity_type: str, mean: np.ndarray) -> None:
         """Sets mu [d] of a type; before, it is 0."""
         centers = self.centers.numpy()

@@ -78,7 +78,7 @@ class KDCN(ClickModel):
             self.dialogue.build([[None, keywords, self.dim], [None, keywords]])
             width += self.dialogue.output_size
         if self.similarities:
-            compared = len(spec.behaviors) + 2
+            compared = self.similarities.output_size
             self.similarities.build([[None, self.dim], [None, compared, self.dim], [None, compared]])
             width += compared
         for match in self.matches:
@@ -101,12 +101,13 @@ class KDCN(ClickModel):
             context[USER_STATE] = self.user_state(found.behaviors)
         if self.options.candidate:
             context["user"] = found.user
-            context["behaviors"] = masked_mean(found.behaviors, self._behavior_counts(inputs))
+            counts = self._behavior_counts(inputs)
+            context["behaviors"] = masked_mean(found.behaviors, counts)
             (context["query"],) = found.means
-        if self.similarities:
-            singles = [context[name][:, None] for name in ("query", "user")]
-            context[_COMPARED] = tf.concat([found.behaviors, *singles], axis=1)
-            context[_mask_name(_COMPARED)] = self._present(inputs)
+            if self.similarities:
+                singles = [context[name][:, None] for name in ("query", "user")]
+                context[_COMPARED] = tf.concat([found.behaviors, *singles], axis=1)
+                context[_mask_name(_COMPARED)] = self._present(inputs, counts)
         if self.dialogue:
             # Distinct vectors belong to no row, so they go with what isn't repeated for all candidates.
             candidate["keywords"] = found.keywords.vectors
@@ -114,11 +115,11 @@ class KDCN(ClickModel):
                 part |= {key: place, _mask_name(key): mask_of(inputs[key])}
         return context, candidate
 
-    def _present(self, inputs: Tensors) -> tf.Tensor:
+    @staticmethod
+    def _present(inputs: Tensors, counts: tf.Tensor) -> tf.Tensor:
         """Which vectors of `_COMPARED` there are [B, k + 2]: not the mean of an empty list."""
-        some = tf.minimum(self._behavior_counts(inputs), 1.0)
         asked = tf.reduce_max(mask_of(inputs[records.QUERY_KEYWORDS]), axis=1, keepdims=True)
-        return tf.concat([some, asked, mask_of(inputs[records.USER])[:, None]], axis=1)
+        return tf.concat([tf.minimum(counts, 1.0), asked, mask_of(inputs[records.USER])[:, None]], axis=1)
 
     def assign_center(self, entity_type: str, mean: np.ndarray) -> None:
         if self.similarities:

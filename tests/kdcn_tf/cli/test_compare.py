@@ -57,6 +57,8 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
         ([MODELS, "--fractions=x"], "--fractions: expected numbers above 0 up to 1, got 'x'"),
         ([MODELS, "--tuned=lr=x"], "--tuned lr=x: expected MODEL=FILE, MODEL of kdcn_no_pretraining, kdcn_no_dialogue"),
         ([MODELS, "--tuned=kdcn_no_dialogue=missing.yaml"], "missing.yaml: No such file"),
+        ([MODELS, "--tuned=kdcn_frozen=missing.yaml"], "MODEL of kdcn_no_pretraining, kdcn_no_dialogue"),
+        ([MODELS, "--ablations", "--tuned=kdcn_frozen=missing.yaml"], "missing.yaml: No such file"),
         ([MODELS], "--embeddings: is required"),
         (["--models=kdcn", "--seeds=0"], "--seeds"),
     ],
