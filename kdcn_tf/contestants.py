@@ -45,7 +45,7 @@ CONTESTANTS: dict[str, Contestant] = {
 
 ABLATIONS: dict[str, Contestant] = {
     "kdcn_no_similarities": Contestant("K-DCN without similarities", {"kdcn.similarities": False}),
-    "kdcn_no_candidate": Contestant("K-DCN without vectors of candidate and user", {"kdcn.candidate": False}),
+    "kdcn_no_candidate": Contestant("K-DCN without candidate and user", {"kdcn.candidate": False}),
     "kdcn_no_list_sizes": Contestant("K-DCN without list sizes", {"kdcn.list_sizes": False}),
     "kdcn_whole_dialogue": Contestant("K-DCN with d side by side, not pooled", {"kdcn.pool_dialogue": False}),
     "kdcn_unscaled_attention": Contestant("K-DCN with unscaled attention", {"kdcn.scale_attention": False}),
@@ -74,6 +74,11 @@ def contestant(name: str) -> Contestant:
     if name not in KNOWN:
         raise ConfigError(f"model {name!r}: unknown; known: {', '.join(KNOWN)}")
     return KNOWN[name]
+
+
+def ablations(config: Config) -> list[str]:
+    """Names of the ablations that change something of the configuration; the others would be K-DCN once more."""
+    return [name for name in ABLATIONS if configured(name, config) != config]
 
 
 def configured(name: str, config: Config) -> Config:

@@ -36,7 +36,8 @@ def _flags() -> flags.FlagValues:
     known = list(contestants.CONTESTANTS)
     flags.DEFINE_list("models", known, f"models to compare, of {', '.join(known)}", flag_values=values)
     flags.DEFINE_bool(
-        "ablations", False, f"also K-DCN with one of its choices undone: {', '.join(contestants.ABLATIONS)}",
+        "ablations", False, "also K-DCN with one of its choices undone, those that the configuration makes: "
+        f"{', '.join(contestants.ABLATIONS)}",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_integer("seeds", 5, "runs of each model; their seeds follow finetune.seed", 1, flag_values=values)
@@ -57,7 +58,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     found = ctr_inputs.read(values)
     models, scarce = _names(values.models, "models"), _names(values.scarce, "scarce")
     if values.ablations:
-        models = list(dict.fromkeys([*models, *contestants.ABLATIONS]))
+        models = list(dict.fromkeys([*models, *contestants.ablations(found.config)]))
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
     marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))

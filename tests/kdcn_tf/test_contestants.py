@@ -25,6 +25,12 @@ def test_an_ablation_changes_what_it_says_and_no_more(name):
     assert changed == set(differences)
 
 
+def test_an_ablation_of_what_is_not_chosen_is_left_out():
+    assert contestants.ablations(config.resolve()) == list(contestants.ABLATIONS)
+    left = set(contestants.ABLATIONS) - set(contestants.ablations(config.resolve("quick")))
+    assert left == {"kdcn_loud_knowledge", "kdcn_no_penalty"}
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ConfigError, match=r"model 'svm': unknown; known: kdcn, kdcn_no_pretraining, .*, lr"):
         contestants.contestant("svm")

@@ -59,6 +59,7 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
         ([MODELS, "--tuned=kdcn_no_dialogue=missing.yaml"], "missing.yaml: No such file"),
         ([MODELS, "--tuned=kdcn_frozen=missing.yaml"], "MODEL of kdcn_no_pretraining, kdcn_no_dialogue"),
         ([MODELS, "--ablations", "--tuned=kdcn_frozen=missing.yaml"], "missing.yaml: No such file"),
+        ([MODELS, "--ablations", "--set=kdcn.freeze_entities=true", "--tuned=kdcn_frozen=x"], "MODEL of kdcn_no_pre"),
         ([MODELS], "--embeddings: is required"),
         (["--models=kdcn", "--seeds=0"], "--seeds"),
     ],
