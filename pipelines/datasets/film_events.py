@@ -72,6 +72,11 @@ class Placed:
     dialogue: Dialogue
     start: int
 
+    @property
+    def judged(self) -> int:
+        """Second of the seeker's own word on the films, after the last message."""
+        return self.start + self.dialogue.length + 1
+
 
 def place(
     dialogues: Iterable[Dialogue], timestamps: list[int], shares: Sequence[tuple[float, float]] = ()
@@ -92,7 +97,7 @@ def place(
         quantile = np.interp(index / len(listed), ends, quantiles)
         start = max(free, timestamps[int(quantile * len(timestamps))])
         placed.append(Placed(dialogue, start))
-        free = start + dialogue.length + 2  # the seeker's answers follow one second after the last message
+        free = placed[-1].judged + 1
     return placed
 
 
@@ -149,7 +154,7 @@ def redial_behaviors(placed: Iterable[Placed], film_of: dict[str, str]) -> Itera
         for movie, liked in dialogue.liked.items():
             if liked != DID_NOT_SAY:
                 kind = LIKE if liked == LIKED else DISLIKE
-                yield behavior(user, film_of[movie], kind, one.start + dialogue.length + 1)
+                yield behavior(user, film_of[movie], kind, one.judged)
 
 
 def movielens_behaviors(movielens: MovieLens, film_of: dict[str, str]) -> Iterator[Record]:

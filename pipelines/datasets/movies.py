@@ -6,21 +6,26 @@ Films of the two sources are joined by normalised title and year. A rating of fo
 click; so is a film that a ReDial seeker liked. ReDial has an order and no dates, so its dialogues are
 spread over the period of the ratings, with more of them in validation and testing, as they are few. Whatever an
 impression carries is from before it.
+
+With --until only what was before that share of the ratings is imported, and divided in the same way: a period with a
+test of its own, to choose settings by. At 0.8 it ends where training on the whole ends.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from absl import flags
 
 from kdcn_tf import command, options
-from kdcn_tf.errors import DataError
+from kdcn_tf.errors import ConfigError, DataError
 from pipelines.datasets import film_catalogue, film_events, movielens, redial
 from pipelines.datasets.film_catalogue import Catalogue
 from pipelines.datasets.movielens import MovieLens, Tagging
 from pipelines.datasets.raw import RawWriter
+from pipelines.datasets.redial import Redial
 
 NAME = "import movies"
 TRAIN_SHARE, VALID_SHARE = 0.8, 0.9
@@ -72,17 +77,24 @@ def _flags() -> flags.FlagValues:
     values = command.new_flags()
     flags.DEFINE_string("redial", None, "folder with *_data.jsonl and the film tables", flag_values=values)
     flags.DEFINE_string("movielens", None, "folder with movies.csv, ratings.csv and tags.csv", flag_values=values)
+    flags.DEFINE_float(
+        "until", 1.0, "share of the ratings, by time, after which nothing is imported", flag_values=values
+    )
     command.output_flags(values, "the raw logs")
     return values
 
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "redial", "movielens", "output")
+    if not 0 < values.until <= 1:
+        raise ConfigError(f"--until={values.until} isn't in (0, 1]")
     config = command.resolve_config(values)
     ratings, dialogues = movielens.read(values.movielens, config.logs.max_bad_share), redial.read(values.redial)
+    catalogue = film_catalogue.build(ratings, dialogues)
+    if values.until < 1:
+        ratings, dialogues = _earlier(ratings, dialogues, values.until)
     if not ratings.ratings or not dialogues.dialogues:
         raise DataError(f"{values.movielens}, {values.redial}: no ratings or no dialogues")
-    catalogue = film_catalogue.build(ratings, dialogues)
     writer = RawWriter(values.output, values.overwrite)
     times = [rating.timestamp for rating in ratings.ratings]
     train_end, valid_end = film_events.split_times(times, TRAIN_SHARE, VALID_SHARE)
@@ -100,16 +112,35 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         **{f"movielens_{file}_of_unknown_films": n for file, n in ratings.unknown.items()},
         **{f"redial_{reason}": n for reason, n in film_events.unjudged(dialogues.dialogues).items()},
     }
-    writer.finish(config, suggested, {"join": joined})
+    writer.finish(config, suggested, {"join": joined, "until": values.until})
     print(options.readable(joined))
 
 
-def _write(
-    writer: RawWriter, folder: str, ratings: MovieLens, dialogues: redial.Redial, catalogue: Catalogue, end: float
-) -> None:
-    times = [rating.timestamp for rating in ratings.ratings]
+def _place(ratings: MovieLens, dialogues: Redial) -> list[film_events.Placed]:
     shares = [(TRAIN_DIALOGUES, TRAIN_SHARE), (VALID_DIALOGUES, VALID_SHARE)]
-    placed = film_events.place(dialogues.dialogues, times, shares)
+    return film_events.place(dialogues.dialogues, [rating.timestamp for rating in ratings.ratings], shares)
+
+
+def _earlier(ratings: MovieLens, dialogues: Redial, share: float) -> tuple[MovieLens, Redial]:
+    """What was over before a share of the ratings; a dialogue keeps the place that it has among all of them."""
+    if not ratings.ratings or not dialogues.dialogues:
+        return ratings, dialogues
+    end = ratings.ratings[int(share * len(ratings.ratings))].timestamp
+    over = [one.dialogue for one in _place(ratings, dialogues) if one.judged < end]
+    return (
+        replace(
+            ratings,
+            ratings=[rating for rating in ratings.ratings if rating.timestamp < end],
+            taggings=film_events.before(ratings.taggings, end),
+        ),
+        replace(dialogues, dialogues=over),
+    )
+
+
+def _write(
+    writer: RawWriter, folder: str, ratings: MovieLens, dialogues: Redial, catalogue: Catalogue, end: float
+) -> None:
+    placed = _place(ratings, dialogues)
     tagged = film_events.before(ratings.taggings, end)
     past = film_events.PastRatings(ratings.ratings, catalogue.of_movielens)
     past.advance(end)

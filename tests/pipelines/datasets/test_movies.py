@@ -179,6 +179,34 @@ def test_triples_are_split_by_the_types_of_their_ends(made):
     assert found.info["extra_triples"]["dbpedia_item"] == {"head_type": "dbpedia", "tail_type": "item"}
 
 
+def test_until_imports_an_earlier_period_and_divides_it(tmp_path):
+    """The ninth of ten ratings and what is later stays out: of the eight the seventh and eighth end the parts."""
+    output = tmp_path / "out"
+    assert imported(films.write(tmp_path / "in"), output, "--until=0.8") == 0
+    found = manifest.read(str(output), manifest.RAW)
+    assert found.info["until"] == 0.8
+    assert (found.info["config"]["time.train_end"], found.info["config"]["time.valid_end"]) == (2 * DAY, 2 * DAY + 1)
+    timed = ("sessions", "behaviors", "impressions")
+    assert max(row["timestamp"] for name in timed for row in stream(output, name)) < 3 * DAY
+    # Dialogue 20 begins with the ninth; 10 and 11 with the first and, as 8 * 1/2 * 0.8 / 0.6 = 5.3, the sixth.
+    dialogues = [s for s in stream(output, "sessions") if s["session_id"].startswith("redial")]
+    assert [(s["session_id"], s["timestamp"]) for s in dialogues] == [("redial:10", 1000), ("redial:11", DAY + 600)]
+    assert [user["user_id"] for user in stream(output, "users")] == ["movielens:1", "movielens:2", "redial:7"]
+    # Of ratings before 2 DAY, so there is none of Heat (1986) and Only Here.
+    counts = {item["item_id"]: item["stats"]["film_ratings"] for item in stream(output, "items")}
+    assert counts == {AMELIE: 1, HEAT: 0, HEAT86: 0, HEAT95: 2, MUMMY: 3, ONLY: 0, OWN: 0, UNSEEN: 0}
+
+
+@pytest.mark.parametrize(("share", "code", "message"), [
+    ("0", 2, "--until=0.0 isn't in (0, 1]"),
+    ("nan", 2, "--until=nan isn't in (0, 1]"),
+    ("0.05", 65, "no ratings or no dialogues"),
+])  # fmt: skip
+def test_a_share_that_leaves_nothing_is_an_error(tmp_path, capsys, share, code, message):
+    assert imported(films.write(tmp_path / "in"), tmp_path / "out", f"--until={share}") == code
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
