@@ -7,6 +7,8 @@ PRESET ?= default
 QUICKSTART := runs/quickstart
 MOVIES := runs/movies
 TESTS ?=
+# For the whole suite. A file's tests stay in one process: they share what its fixtures build.
+PARALLEL := $(if $(TESTS),,--numprocesses=auto --maxprocesses=4 --dist=loadfile)
 EXTRAS := training tests reports baselines tuning benchmarks
 
 .DEFAULT_GOAL := help
@@ -30,7 +32,7 @@ movies: $(ENVIRONMENT)  ## DATA=DIR: the whole chain on ReDial and MovieLens in 
 	@launch/run_chain.sh $(MOVIES)/raw $(MOVIES) --preset=$(PRESET)
 
 test: $(ENVIRONMENT)  ## run the tests; TESTS="tests/kdcn_tf -k cross" picks some
-	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(TESTS)
 
 test-slow: $(ENVIRONMENT)  ## run the tests that take minutes each
 	$(BIN)/python -m pytest -m slow $(TESTS)

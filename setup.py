@@ -39,6 +39,7 @@ EXTRAS = {
     "tests": [
         "pytest>=8",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         "psutil>=5.9",
         "ruff>=0.6",

@@ -21,7 +21,7 @@ COMMON: dict[str, Any] = {
 TRAINING: dict[str, Any] = {
     "kdcn.pretrained": "false", "encoder.dim": COMMON["dim"], "kdcn.category_dim": COMMON["category_dim"],
     "finetune.batch_size": COMMON["batch_size"], "finetune.learning_rate": COMMON["learning_rate"],
-    "finetune.entity_learning_rate": COMMON["learning_rate"], "finetune.l2": 0.0,
+    "finetune.entity_learning_rate": COMMON["learning_rate"],
     "finetune.epochs": programs.NEVER, "finetune.patience": programs.NEVER,
     "finetune.checkpoint_every": programs.NEVER,
 }  # fmt: skip

@@ -99,7 +99,7 @@ class FinetuneConfig(Section):
         "constant", "both rates over the run: constant, or falling to 0 in a line over all `epochs`",
         one_of("constant", "linear"),
     )  # fmt: skip
-    l2: float = option(3e-4, "L2 penalty on kernels; not in the paper", at_least(0))
+    l2: float = option(0.0, "L2 penalty on kernels; not in the paper", at_least(0))
     average: float = option(
         0.998, "share of the old mean in a step's mean of the network's weights, by which it is judged and kept; 0: "
         "the last weights; not in the paper", fraction,

@@ -56,7 +56,7 @@ ABLATIONS: dict[str, Contestant] = {
     "kdcn_loud_knowledge": Contestant("K-DCN with knowledge at full scale", {"kdcn.knowledge_scale": 1.0}),
     "kdcn_no_knowledge_dropout": Contestant("K-DCN without knowledge dropout", {"kdcn.knowledge_dropout": 0.0}),
     "kdcn_no_dropout": Contestant("K-DCN without dropout in deep layers", {"kdcn.dropout": 0.0}),
-    "kdcn_no_penalty": Contestant("K-DCN without L2 penalty", {"finetune.l2": 0.0}),
+    "kdcn_penalty": Contestant("K-DCN with an L2 penalty", {"finetune.l2": 3e-4}),
     "kdcn_no_average": Contestant("K-DCN without running means of weights", {"finetune.average": 0.0}),
     "kdcn_paper_sizes": Contestant(
         "K-DCN with the paper's layers", {"kdcn.cross_layers": 4, "kdcn.deep_units": (512, 512)}

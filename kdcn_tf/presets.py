@@ -40,7 +40,6 @@ PAPER: dict[str, Any] = {
     "kdcn.pool_dialogue": False,
     "finetune.batch_size": 512,
     "finetune.average": 0.0,
-    "finetune.l2": 0.0,
 }
 
 QUICK: dict[str, Any] = {
@@ -55,7 +54,6 @@ QUICK: dict[str, Any] = {
     "pretrain.learning_rate": 0.03,
     "finetune.epochs": 14,  # two workers that train beside each other need more than one does
     "finetune.warmup": 100,
-    "finetune.l2": 0.0,
     "kdcn.cross_layers": 2,
     "kdcn.knowledge_scale": 1.0,  # a few hundred steps are too few to find what speaks softly
     "kdcn.unknown_share": 0.1,  # nearly all of its users are known, and the steps are few

@@ -27,6 +27,7 @@ def test_rows_of_plain_and_gzip_files(tmp_path):
         ("a.gz", gzip.compress(ROWS)[:10] + b"\xff" * 30, ": can't be read, after line 0: Error -3"),
         ("a.gz", ROWS, ": can't be read, after line 0: Not a gzipped file"),
     ],
+    ids=["empty", "cut", "a list", "not UTF-8", "cut gzip", "broken gzip", "no gzip"],
 )
 def test_errors_name_file_and_line(tmp_path, name, data, message):
     path = str(tmp_path / name)

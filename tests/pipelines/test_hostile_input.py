@@ -122,6 +122,7 @@ def test_what_is_only_strange_is_kept(stream, row, column, value):
         (gzip.compress(gzip.compress(b'{"user_id": "u1"}\n')), "not UTF-8"),
         (b"user_id,tags\nu1,a\n", "malformed JSON"),
     ],
+    ids=["utf16", "bzip2", "gzip of gzip", "csv"],
 )
 def test_a_file_of_another_kind_has_no_good_record(tmp_path, content, first):
     (tmp_path / "users.jsonl.gz").write_bytes(content)

@@ -71,6 +71,7 @@ def test_a_parquet_column_of_positions_may_have_gaps(tmp_path, kind):
         (gzip.compress(b"x" * 9999)[:-9], "broken after line 0"),
         (b"PAR1 and no more", "broken after line 0"),
     ],
+    ids=["empty", "empty gzip", "cut gzip", "cut Parquet"],
 )
 def test_a_broken_file_is_an_error_that_names_it(tmp_path, content, message):
     path = tmp_path / "logs"

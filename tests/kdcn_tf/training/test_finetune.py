@@ -18,7 +18,7 @@ from kdcn_tf.training.finetune import Finetuning, load_model
 
 DIM = 8
 SMALL = ["kdcn.filters=4", "kdcn.heads=2", "kdcn.cross_layers=2", "kdcn.deep_units=[16]", "kdcn.match_dim=8",
-         "kdcn.knowledge_scale=1", "finetune.l2=0", "finetune.batch_size=32", "finetune.learning_rate=0.01",
+         "kdcn.knowledge_scale=1", "finetune.batch_size=32", "finetune.learning_rate=0.01",
          "finetune.entity_learning_rate=0.05", "finetune.patience=20"]  # fmt: skip
 
 

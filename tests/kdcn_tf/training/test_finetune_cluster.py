@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 OPTIONS = ["kdcn.pretrained=false", "encoder.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
            "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0",
            "kdcn.knowledge_dropout=0", "kdcn.knowledge_scale=1", "kdcn.cross_layers=2", "finetune.epochs=8",
-           "finetune.batch_size=32", "finetune.learning_rate=0.002", "finetune.l2=0",
+           "finetune.batch_size=32", "finetune.learning_rate=0.002",
            "finetune.patience=20"]  # fmt: skip
 WHOLE = ["encoder.dim=8", "finetune.epochs=3"]
 
