@@ -130,7 +130,7 @@ def _earlier(ratings: MovieLens, dialogues: Redial, share: float) -> tuple[Movie
     return (
         replace(
             ratings,
-            ratings=[rating for rating in ratings.ratings if rating.timestamp < end],
+            ratings=film_events.before(ratings.ratings, end),
             taggings=film_events.before(ratings.taggings, end),
         ),
         replace(dialogues, dialogues=over),
