@@ -47,6 +47,11 @@ class MovieLens:
     taggings: list[Tagging]
     unknown: dict[str, int]
 
+    @property
+    def times(self) -> list[int]:
+        """Of the ratings, in order."""
+        return [rating.timestamp for rating in self.ratings]
+
 
 def read(directory: str, max_bad_share: float) -> MovieLens:
     """Reads the folder.

@@ -90,14 +90,13 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         raise ConfigError(f"--until={values.until} isn't in (0, 1]")
     config = command.resolve_config(values)
     ratings, dialogues = movielens.read(values.movielens, config.logs.max_bad_share), redial.read(values.redial)
+    if not ratings.ratings or not dialogues.dialogues:
+        raise DataError(f"{values.movielens}, {values.redial}: no ratings or no dialogues")
     catalogue = film_catalogue.build(ratings, dialogues)
     if values.until < 1:
         ratings, dialogues = _earlier(ratings, dialogues, values.until)
-    if not ratings.ratings or not dialogues.dialogues:
-        raise DataError(f"{values.movielens}, {values.redial}: no ratings or no dialogues")
     writer = RawWriter(values.output, values.overwrite)
-    times = [rating.timestamp for rating in ratings.ratings]
-    train_end, valid_end = film_events.split_times(times, TRAIN_SHARE, VALID_SHARE)
+    train_end, valid_end = film_events.split_times(ratings.times, TRAIN_SHARE, VALID_SHARE)
     _write(writer, values.redial, ratings, dialogues, catalogue, train_end)
     suggested = {
         "time.train_end": train_end,
@@ -118,23 +117,17 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
 def _place(ratings: MovieLens, dialogues: Redial) -> list[film_events.Placed]:
     shares = [(TRAIN_DIALOGUES, TRAIN_SHARE), (VALID_DIALOGUES, VALID_SHARE)]
-    return film_events.place(dialogues.dialogues, [rating.timestamp for rating in ratings.ratings], shares)
+    return film_events.place(dialogues.dialogues, ratings.times, shares)
 
 
 def _earlier(ratings: MovieLens, dialogues: Redial, share: float) -> tuple[MovieLens, Redial]:
-    """What was over before a share of the ratings; a dialogue keeps the place that it has among all of them."""
-    if not ratings.ratings or not dialogues.dialogues:
-        return ratings, dialogues
-    end = ratings.ratings[int(share * len(ratings.ratings))].timestamp
+    """What was over before a share of the ratings; a dialogue ends where it does among all of them."""
+    end = ratings.times[int(share * len(ratings.times))]
+    rated, tagged = film_events.before(ratings.ratings, end), film_events.before(ratings.taggings, end)
     over = [one.dialogue for one in _place(ratings, dialogues) if one.judged < end]
-    return (
-        replace(
-            ratings,
-            ratings=film_events.before(ratings.ratings, end),
-            taggings=film_events.before(ratings.taggings, end),
-        ),
-        replace(dialogues, dialogues=over),
-    )
+    if not rated or not over:
+        raise DataError(f"--until={share}: no ratings or no dialogues before it")
+    return replace(ratings, ratings=rated, taggings=tagged), replace(dialogues, dialogues=over)
 
 
 def _write(

@@ -200,7 +200,7 @@ def test_until_imports_an_earlier_period_and_divides_it(tmp_path):
 @pytest.mark.parametrize(("share", "code", "message"), [
     ("0", 2, "--until=0.0 isn't in (0, 1]"),
     ("nan", 2, "--until=nan isn't in (0, 1]"),
-    ("0.05", 65, "no ratings or no dialogues"),
+    ("0.05", 65, "--until=0.05: no ratings or no dialogues before it"),
 ])  # fmt: skip
 def test_a_share_that_leaves_nothing_is_an_error(tmp_path, capsys, share, code, message):
     assert imported(films.write(tmp_path / "in"), tmp_path / "out", f"--until={share}") == code
