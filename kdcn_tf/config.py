@@ -183,8 +183,11 @@ class PretrainConfig(Section):
         at_least(0),
     )  # fmt: skip
     temperature: float = option(1.0, "temperature of self-adversarial weights", positive)
-    optimizer: str = option("adam", "optimizer of the tables", one_of("adam", "adagrad"))
-    learning_rate: float = option(0.01, "initial learning rate (paper: 1e-4)", positive)
+    optimizer: str = option(
+        "adagrad", "optimizer of the tables; 'adagrad' keeps a sum per row, 'adam' (paper) two moments of every number",
+        one_of("adam", "adagrad"),
+    )  # fmt: skip
+    learning_rate: float = option(0.3, "initial learning rate; Adam's are far smaller (paper: 1e-4)", positive)
     decay: str = option(
         "constant", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
     )

@@ -70,6 +70,8 @@ LINK_PREDICTION: dict[str, Any] = {
     "pretrain.chunks": 4,
     "pretrain.both_sides": True,
     "pretrain.loss": "softmax",
+    "pretrain.optimizer": "adam",
+    "pretrain.learning_rate": 0.01,
     "pretrain.decay": "linear",
 }
 

@@ -93,7 +93,7 @@ def _train(
     if checkpoints.restore():
         log.info("resuming at epoch %d of %d", ledger.epoch + 1, ledger.epochs)
     elif start is not None and trained is not None:
-        warm_start.load(run.model, start, trained.require_id_map())
+        warm_start.load(run.model, start, trained.require_id_map(), run.optimizer)
     run.load_graph()
     run_epochs(
         scheduler=scheduler,
@@ -113,7 +113,7 @@ def _train(
     metrics = {split: run.evaluate(split) for split in ("valid", "test")}
     for split, figures in metrics.items():
         log.info("%s: %s", split, options.readable(figures))
-    names = save_weights(run.model, output)
+    names = save_weights(run.model, output, **run.optimizer.lasting)
     manifest.write(
         output,
         manifest.Manifest(

@@ -52,10 +52,10 @@ class Checkpoints:
             self._manager.save()
 
 
-def save_weights(model: tf.keras.Model, directory: str) -> list[str]:
-    """Writes the model's variables; returns the names of the files, relative to `directory`."""
+def save_weights(model: tf.keras.Model, directory: str, **beside: list) -> list[str]:
+    """Writes the model's variables, and `beside` them lists of others; returns file names, relative to `directory`."""
     with translated(directory):
-        tf.train.Checkpoint(model=model).write(files.join(directory, "weights"))
+        tf.train.Checkpoint(model=model, **beside).write(files.join(directory, "weights"))
     names = sorted(path.rsplit("/", 1)[-1] for path in files.listed(directory, "weights.*"))
     return names
 

@@ -58,6 +58,8 @@ class Optimizer(tf.Module):
     """
 
     slot_names: tuple[str, ...] = ()
+    lasting_names: tuple[str, ...] = ()
+    """Slots without which later training, on new data, would undo what these weights have learned."""
 
     def __init__(self, variables: Sequence[tf.Variable | ShardedVariable], learning_rate: Rate, wire: str = "float32"):
         super().__init__(name=type(self).__name__.lower())
@@ -75,6 +77,11 @@ class Optimizer(tf.Module):
     def trained(self) -> list[tf.Variable]:
         """The variables in the order in which `apply` wants their gradients, shard by shard."""
         return self._variables
+
+    @property
+    def lasting(self) -> dict[str, list]:
+        """Slots that are kept with the weights for good: name -> a slot per variable, sharded as it is."""
+        return {name: self.slots[name] for name in self.lasting_names}
 
     def averages(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the variables have their means over the steps as values, if the optimizer keeps such."""
@@ -212,7 +219,7 @@ def _zipped(
 class RowAdagrad(Optimizer):
     """Adagrad with one accumulator per row (as PyTorch-BigGraph's): 1/d of the state of Adagrad."""
 
-    slot_names = ("accumulator",)
+    slot_names = lasting_names = ("accumulator",)
 
     EPSILON = 1e-7
 

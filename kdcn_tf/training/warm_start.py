@@ -1,7 +1,8 @@
 """Weights of a model of an older graph as the start of training on the graph that grew from it.
 
 Existing entities and relations keep their ids when a graph grows, so their rows are copied as they are. New rows stay
-as they were initialised, and the optimizer starts without moments: old ones would belong to another rate of change.
+as they were initialised. Adam starts without moments: old ones would belong to another rate of change. Adagrad goes on
+from its sums: without them its first steps would be as long as those on random rows.
 """
 
 import logging
@@ -17,12 +18,17 @@ from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training.checkpoints import load_part
-from kdcn_tf.training.optimizers import parts_of
+from kdcn_tf.training.optimizers import Optimizer, parts_of
 
 log = logging.getLogger(__name__)
 
 _KEPT = ("dim", "layers", "activation", "residual", "norm", "squared", "reciprocal", "relation_scale", "max_norm")
 """Options of the encoder that decide what its weights mean."""
+
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+Blocks = list[tuple[int, int, int]]
+"""Rows to copy: first row there, first row here, how many."""
 
 
 def require_fit(directory: str, trained: Manifest, config: Config, ckg_directory: str, ckg: Manifest) -> None:
@@ -67,8 +73,9 @@ def require_fit(directory: str, trained: Manifest, config: Config, ckg_directory
         )
 
 
-def load(model: CkgEncoder, directory: str, old: IdMap) -> None:
-    """Copies the rows of the entities and relations that `old` has, and all weights that aren't tables.
+def load(model: CkgEncoder, directory: str, old: IdMap, optimizer: Optimizer | None = None) -> None:
+    """Copies the rows of the entities and relations that `old` has, and all weights that aren't tables; with them
+    what lasts of the optimizer's slots, if the old model was trained by the same.
 
     Each parameter server reads the rows that it holds, however many servers the old model had: no row passes this
     process. TensorFlow reads the stored shards that they come from whole, one at a time, so a server needs room for its
@@ -78,33 +85,59 @@ def load(model: CkgEncoder, directory: str, old: IdMap) -> None:
         DataError: the files are missing or corrupt, or hold another model.
     """
     path = files.join(directory, "weights")
+    places = _places(model, old)
     with translated(path):
-        _copy(path, "entities", model.entity_table, old.num_ids, [(0, 0, old.num_ids)])
-        relations = len(old.relations)
-        sides = int(model.relation_table.shape[0]) // model.num_relations
-        blocks = [(side * relations, side * model.num_relations, relations) for side in range(sides)]
-        _copy(path, "relations", model.relation_table, sides * relations, blocks)
-        if model.scale_table is not None:
-            _copy(path, "relation_scales", model.scale_table, sides * relations, blocks)
+        for name, table, blocks in zip(_TABLES[: len(places)], model.tables, places, strict=True):
+            _copy(path, f"model/{name}", table, blocks)
     load_part(model, "graph_layers", directory)
+    goes_on = optimizer is not None and _load_lasting(path, optimizer, places)
     log.info(
-        "warm start from %s: rows of %d of %d ids and %d of %d relations are its; the optimizer starts anew",
-        directory, old.num_ids, model.num_ids, relations, model.num_relations,
+        "warm start from %s: rows of %d of %d ids and %d of %d relations are its; the optimizer %s",
+        directory, old.num_ids, model.num_ids, len(old.relations), model.num_relations,
+        "goes on from its sums" if goes_on else "starts anew",
     )  # fmt: skip
 
 
-def _copy(path: str, name: str, table: tf.Variable, stored: int, blocks: list[tuple[int, int, int]]) -> None:
-    """Copies rows of a saved table, named as its weight is; blocks are (first row there, first row here, rows)."""
-    columns = int(table.shape[1])
+_TABLES = ("entities", "relations", "relation_scales")
+"""Names of `CkgEncoder.tables` as weights, in their order."""
+
+
+def _places(model: CkgEncoder, old: IdMap) -> list[Blocks]:
+    """Which rows of each of the model's tables are the old model's."""
+    relations = len(old.relations)
+    sides = int(model.relation_table.shape[0]) // model.num_relations
+    of_relations = [(side * relations, side * model.num_relations, relations) for side in range(sides)]
+    return [[(0, 0, old.num_ids)], *[of_relations for _ in model.tables[1:]]]
+
+
+def _load_lasting(path: str, optimizer: Optimizer, places: list[Blocks]) -> bool:
+    """Copies what lasts of slots, first those of the tables, then those of other weights; whether there was any."""
+    with translated(path):
+        there = {name for name, _ in tf.train.list_variables(path)}
+        names = [name for name in optimizer.lasting if f"{name}/0{_VALUE}" in there]
+        for name in names:
+            for index, slot in enumerate(optimizer.lasting[name]):
+                if index < len(places):
+                    _copy(path, f"{name}/{index}", slot, places[index])
+                else:
+                    slot.assign(_restored(path, f"{name}/{index}", ""))
+    return bool(names)
+
+
+def _restored(path: str, name: str, shape_and_slice: str) -> tf.Tensor:
+    (values,) = tf.raw_ops.RestoreV2(
+        prefix=path, tensor_names=[name + _VALUE], shape_and_slices=[shape_and_slice], dtypes=[tf.float32]
+    )
+    return values
+
+
+def _copy(path: str, name: str, table: tf.Variable, blocks: Blocks) -> None:
+    """Copies rows of a saved table, named as in its checkpoint; `blocks` are all of its rows."""
+    columns, stored = int(table.shape[1]), sum(count for _, _, count in blocks)
     for source, target, count in blocks:
         for part, there, here, rows in _overlaps(table, source, target, count):
             with tf.device(part.device):
-                (values,) = tf.raw_ops.RestoreV2(
-                    prefix=path,
-                    tensor_names=[f"model/{name}/.ATTRIBUTES/VARIABLE_VALUE"],
-                    shape_and_slices=[f"{stored} {columns} {there},{rows}:0,{columns}"],
-                    dtypes=[tf.float32],
-                )
+                values = _restored(path, name, f"{stored} {columns} {there},{rows}:0,{columns}")
                 part.scatter_update(tf.IndexedSlices(values, tf.range(here, here + rows, dtype=tf.int64)))
 
 

@@ -18,12 +18,12 @@ from kdcn_tf.training import cluster, warm_start
 from kdcn_tf.training.checkpoints import Checkpoints, load_weights, save_weights
 from kdcn_tf.training.ledger import Ledger
 from kdcn_tf.training.loop import run_epochs
-from kdcn_tf.training.optimizers import parts_of
+from kdcn_tf.training.optimizers import RowAdagrad, parts_of
 from kdcn_tf.training.pretrain import Pretraining
 
 OPTIONS = [
     "encoder.dim=8", "kdcn.heads=2", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.batch_size=32",
-    "pretrain.chunks=2", "pretrain.negatives=16", "pretrain.epochs=30", "pretrain.learning_rate=0.05",
+    "pretrain.chunks=2", "pretrain.negatives=16", "pretrain.epochs=30",
 ]  # fmt: skip
 
 
@@ -33,23 +33,36 @@ def places(variable) -> list[list]:
 
 def warm_starts(run: Pretraining) -> bool:
     """Whether a model warm-starts from a smaller one on other servers: this one from one without servers, and back."""
-    options = run.model.get_config()
     with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as own:
-        old = CkgEncoder(**{**options, "num_ids": 500, "num_relations": 1, "seed": 9})
-        save_weights(old, small)
-        before = table(run.model.entity_table)
-        warm_start.load(run.model, small, IdMap({"entity": (1, 500)}, ("likes",), "old"))
-        now = table(run.model.entity_table)
-        there = np.array_equal(now[:500], table(old.entity_table)) and np.array_equal(now[500:], before[500:])
-        save_weights(run.model, own)
-        grown = CkgEncoder(**{**options, "num_ids": 900, "seed": 8})
-        new = table(grown.entity_table)
-        warm_start.load(grown, own, run.id_map)
-        back = table(grown.entity_table)
+        old, sums = encoder(run, num_ids=500, num_relations=1, seed=9)
+        for slot in sums.slots["accumulator"]:
+            slot.assign(slot + 7.0)
+        save_weights(old, small, **sums.lasting)
+        before = rows(run.model, run.optimizer)
+        warm_start.load(run.model, small, IdMap({"entity": (1, 500)}, ("likes",), "old"), run.optimizer)
+        now = rows(run.model, run.optimizer)
+        there = np.array_equal(now[:500], rows(old, sums)) and np.array_equal(now[500:], before[500:])
+        save_weights(run.model, own, **run.optimizer.lasting)
+        grown, fresh = encoder(run, num_ids=900, seed=8)
+        new = rows(grown, fresh)
+        warm_start.load(grown, own, run.id_map, fresh)
+        back = rows(grown, fresh)
         return there and np.array_equal(back[: len(now)], now) and np.array_equal(back[len(now) :], new[len(now) :])
 
 
-def table(variable) -> np.ndarray:
+def encoder(run: Pretraining, **differences) -> tuple[CkgEncoder, RowAdagrad]:
+    """One like the run's, but for the differences, on no server, and its optimizer."""
+    model = CkgEncoder(**{**run.model.get_config(), **differences})
+    kernels = [weight for layer in model.graph_layers for weight in layer.trainable_weights]
+    return model, RowAdagrad([*model.tables, *kernels], 0.1)
+
+
+def rows(model: CkgEncoder, optimizer: RowAdagrad) -> np.ndarray:
+    """The entities' vectors, and the optimizer's sum of each in a column beside them."""
+    return np.hstack([whole(model.entity_table), whole(optimizer.slots["accumulator"][0])])
+
+
+def whole(variable) -> np.ndarray:
     return np.concatenate([part.numpy() for part in parts_of(variable)])
 
 
@@ -68,19 +81,19 @@ def main(directory: str) -> None:
             end_of_epoch=lambda epoch: {}, should_stop=lambda history: False, seed=1, unit="triples",
         )  # fmt: skip
         before = [float(w.numpy().sum()) for w in run.optimizer.trained]
-        slots = [float(p.numpy().sum()) for s in run.optimizer.slots["v"] for p in parts_of(s)]
+        slots = [float(p.numpy().sum()) for s in run.optimizer.slots["accumulator"] for p in parts_of(s)]
         save_weights(run.model, output)
-        for part in [*run.optimizer.trained, *(p for s in run.optimizer.slots["v"] for p in parts_of(s))]:
+        for part in [*run.optimizer.trained, *(p for s in run.optimizer.slots["accumulator"] for p in parts_of(s))]:
             part.assign(part * 0)
         load_weights(run.model, output)
         weights_back = [float(w.numpy().sum()) for w in run.optimizer.trained] == before
         checkpoints.restore()
-        slots_back = [float(p.numpy().sum()) for s in run.optimizer.slots["v"] for p in parts_of(s)] == slots
+        slots_back = [float(p.numpy().sum()) for s in run.optimizer.slots["accumulator"] for p in parts_of(s)] == slots
     seen = {
         "losses": [figures["loss"] for figures in ledger.history],
         "mrr": run.evaluate("test")["mrr"],
         "entities": places(run.model.entity_table),
-        "moments": places(run.optimizer.slots["v"][0]),
+        "sums": places(run.optimizer.slots["accumulator"][0]),
         "neighbors": places(run._adjacency.neighbors),
         "kernel": places(run.model.graph_layers[0].kernel),
         "weights_back": weights_back,

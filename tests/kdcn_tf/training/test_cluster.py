@@ -42,7 +42,7 @@ def on_cluster(graph):
 @pytest.mark.cluster
 def test_tables_are_spread_over_the_servers(on_cluster):
     # 801 rows over 2 servers: 401 and 400.
-    for name, columns in (("entities", 8), ("moments", 8), ("neighbors", 5)):
+    for name, columns in (("entities", 8), ("sums", 1), ("neighbors", 5)):
         devices, shapes = zip(*on_cluster[name], strict=True)
         assert list(shapes) == [[401, columns], [400, columns]], name
         assert sorted(d.split("/task:")[1][0] for d in devices) == ["0", "1"], devices
@@ -50,8 +50,8 @@ def test_tables_are_spread_over_the_servers(on_cluster):
 
 
 @pytest.mark.cluster
-def test_moments_stand_beside_their_rows(on_cluster):
-    assert [device for device, _ in on_cluster["moments"]] == [device for device, _ in on_cluster["entities"]]
+def test_slots_stand_beside_their_rows(on_cluster):
+    assert [device for device, _ in on_cluster["sums"]] == [device for device, _ in on_cluster["entities"]]
 
 
 @pytest.mark.cluster

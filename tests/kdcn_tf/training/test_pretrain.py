@@ -14,7 +14,7 @@ from kdcn_tf.training.pretrain import Pretraining
 
 SMALL = [
     "encoder.dim=8", "encoder.neighbors=3", "ckg.stored_neighbors=5", "pretrain.batch_size=16",
-    "pretrain.chunks=2", "pretrain.negatives=8", "pretrain.epochs=12", "pretrain.learning_rate=0.05",
+    "pretrain.chunks=2", "pretrain.negatives=8", "pretrain.epochs=12",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from kdcn_tf.export import similarity
 from kdcn_tf.models.ckg_encoder import CkgEncoder
 from kdcn_tf.training import warm_start
 from kdcn_tf.training.checkpoints import save_weights
+from kdcn_tf.training.optimizers import Adam, RowAdagrad
 
 OLD = ckg.IdMap({"user": (1, 3), "item": (3, 6)}, ("has", "likes"), "old")
 NEW = ckg.IdMap({**OLD.ranges, "seller": (8, 9)}, ("has", "likes", "saw"), "new", {"item": ((6, 8),)})
@@ -44,6 +45,43 @@ def test_old_rows_are_the_old_models_and_new_ones_stay(tmp_path, layers):
         np.testing.assert_array_equal(now[[2, 5]], before[name][[2, 5]])
     for mine, theirs in zip(new.graph_layers, old.graph_layers, strict=True):
         np.testing.assert_array_equal(mine.get_weights(), theirs.get_weights())
+
+
+def of(optimizer_class, model):
+    """An optimizer of the model's tables and kernels."""
+    kernels = [weight for layer in model.graph_layers for weight in layer.trainable_weights]
+    return optimizer_class([*model.tables, *kernels], 0.1)
+
+
+def test_adagrads_sums_come_with_their_rows(tmp_path):
+    """As above: rows 0 to 5 of the entities, 0, 1, 3, 4 of the relations and of their scales, kernels whole."""
+    old, new = encoder(OLD, 1), encoder(NEW, 2)
+    sums, fresh = of(RowAdagrad, old), of(RowAdagrad, new)
+    for number, slot in enumerate(sums.slots["accumulator"]):
+        slot.assign(np.arange(np.size(slot)).reshape(slot.shape) + 100.0 * (number + 1))
+    save_weights(old, str(tmp_path), **sums.lasting)
+    warm_start.load(new, str(tmp_path), OLD, fresh)
+    entities, relations, scales, *kernels = (slot.numpy() for slot in fresh.slots["accumulator"])
+    np.testing.assert_array_equal(entities[:, 0], [100, 101, 102, 103, 104, 105, 0, 0, 0])
+    np.testing.assert_array_equal(relations[:, 0], [200, 201, 0, 202, 203, 0])
+    np.testing.assert_array_equal(scales[:, 0], [300, 301, 0, 302, 303, 0])
+    assert kernels
+    for mine, theirs in zip(kernels, sums.slots["accumulator"][3:], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(("before", "now"), [(Adam, RowAdagrad), (RowAdagrad, Adam)])
+def test_another_optimizer_starts_anew(tmp_path, before, now):
+    old, new = encoder(OLD, 1), encoder(NEW, 2)
+    first = of(before, old)
+    for slots in first.slots.values():
+        for slot in slots:
+            slot.assign(tf.ones_like(slot))
+    save_weights(old, str(tmp_path), **first.lasting)
+    second = of(now, new)
+    warm_start.load(new, str(tmp_path), OLD, second)
+    assert all(not np.any(slot) for slots in second.slots.values() for slot in slots)
+    np.testing.assert_array_equal(new.entity_table[:6], old.entity_table)
 
 
 def test_files_of_another_model_are_refused(tmp_path):
