@@ -51,7 +51,6 @@ QUICK: dict[str, Any] = {
     "ctr.examples_per_file": 5_000,
     "pretrain.epochs": 12,
     "pretrain.batch_size": 504,
-    "pretrain.learning_rate": 0.03,
     "finetune.epochs": 14,  # two workers that train beside each other need more than one does
     "finetune.warmup": 100,
     "kdcn.cross_layers": 2,
