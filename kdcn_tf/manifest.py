@@ -27,6 +27,7 @@ RAW, CKG, CTR, EMBEDDINGS, CKG_MODEL, KDCN_MODEL, EVALUATION, SERVING, STATISTIC
 )  # fmt: skip
 EXPLANATION = "explanation"
 COMPARISON = "comparison"
+POOL = "pooled-comparison"
 TUNING = "tuning"
 """Kinds of dataset directory."""
 

@@ -27,6 +27,7 @@ COMMANDS: dispatch.Table = {
     "evaluate": ("kdcn_tf.cli.evaluate", "compare models and baselines on held-out impressions"),
     "explain": ("kdcn_tf.cli.explain", "show why a model scored an impression as it did"),
     "compare": ("kdcn_tf.cli.compare", "train K-DCN and its baselines over several seeds, and write a report"),
+    "pool": ("kdcn_tf.cli.pool", "take finished comparisons together, as those of several periods"),
     "export-model": ("kdcn_tf.cli.export_model", "write the versioned SavedModel for TF Serving"),
     "rank": ("kdcn_tf.cli.rank", "rank candidate items for a user and a query"),
 }

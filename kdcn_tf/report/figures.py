@@ -5,6 +5,15 @@ from typing import Any
 
 from kdcn_tf.report.runs import ABLATION, DCN, NO_PRETRAINING, percent
 
+RATIOS = {DCN: "convergence_ratio", NO_PRETRAINING: "convergence_ratio_over_no_pretraining"}
+"""Whose best validation AUC is reached -> figure."""
+
+
+def of_gain(gain: Mapping[str, Any]) -> str:
+    """A gain's name: `no_pretraining` in place of `kdcn_no_pretraining`."""
+    at = "" if gain["fraction"] == 1 else f"_at_{percent(gain['fraction'])}"
+    return f"{gain['part']}_gain_over_{gain['over'].removeprefix(ABLATION)}{at}"
+
 
 def of(found: dict[str, Any]) -> dict[str, float | None]:
     """Name -> number. Gains, gaps and their intervals are in points of AUC."""
@@ -16,13 +25,11 @@ def of(found: dict[str, Any]) -> dict[str, float | None]:
             figures[f"{name}_low"], figures[f"{name}_high"] = estimate["low"], estimate["high"]
 
     for gain in found["gains"]:
-        at = "" if gain["fraction"] == 1 else f"_at_{percent(gain['fraction'])}"
-        # no_pretraining in place of kdcn_no_pretraining
-        put(f"{gain['part']}_gain_over_{gain['over'].removeprefix(ABLATION)}{at}", gain)
+        put(of_gain(gain), gain)
     for row in found["ceilings"]:
         put(f"{row['part']}_ceiling_gap", row["gap"])
     ratios = {row["to_best_of"]: row for row in found["convergence"]}
-    for other, name in ((DCN, "convergence_ratio"), (NO_PRETRAINING, "convergence_ratio_over_no_pretraining")):
+    for other, name in RATIOS.items():
         if other in ratios:
             put(name, ratios[other]["ratio"])
             put(f"{name}_in_examples", ratios[other]["examples_ratio"])

@@ -37,9 +37,13 @@ def write(report: Mapping[str, Any], directory: str) -> list[str]:
     Raises:
         ConfigError: a library isn't installed, or the directory can't be written to.
     """
-    made = page(report)
+    return write_page(page(report), report, directory)
+
+
+def write_page(made: Page, content: Mapping[str, Any], directory: str) -> list[str]:
+    """Like `write`, of a page that is made already."""
     parts = {
-        JSON_FILE: (json.dumps(report, indent=1, allow_nan=False) + "\n").encode(),
+        JSON_FILE: (json.dumps(content, indent=1, allow_nan=False) + "\n").encode(),
         MARKDOWN_FILE: markdown.render(made),
         HTML_FILE: html.render(made),
     }
@@ -81,7 +85,7 @@ def _cards(report: Mapping[str, Any]) -> list[Card]:
             for other in (DCN, "gbdt", NO_PRETRAINING) if fraction == 1 else (DCN,):
                 where = (part, fraction, other)
                 found = [gain for gain in report["gains"] if (gain["part"], gain["fraction"], gain["over"]) == where]
-                cards += [_gain_card(report, gain, len(shown) > 1) for gain in found]
+                cards += [gain_card(report, gain, len(shown) > 1) for gain in found]
     for row in report["convergence"]:
         if row["to_best_of"] == DCN:
             cards.append(_pace_card(row))
@@ -92,7 +96,8 @@ def _cards(report: Mapping[str, Any]) -> list[Card]:
     return cards
 
 
-def _gain_card(report: Mapping[str, Any], gain: Mapping[str, Any], several: bool) -> Card:
+def gain_card(report: Mapping[str, Any], gain: Mapping[str, Any], several: bool) -> Card:
+    """A gain as a key figure; `several`: there are several parts, so it says which."""
     where = f" on {gain['part']}" if several else ""
     at = "" if gain["fraction"] == 1 else f", {percent(gain['fraction'])} of the rows"
     told = gain["verdict"]

@@ -23,6 +23,16 @@ class Estimate:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class Redrawn:
+    """A difference over drawn test splits: its 95% interval, and the share of splits in which it isn't above 0."""
+
+    low: float | None = None
+    high: float | None = None
+    share_not_above: float | None = None
+    resamples: int = 0
+
+
 def mean_over_seeds(values: Sequence[float | None]) -> Estimate:
     """The mean with Student's t interval; a single value has none.
 
@@ -39,11 +49,53 @@ def mean_over_seeds(values: Sequence[float | None]) -> Estimate:
     return Estimate(mean, mean - half, mean + half, number)
 
 
+def pooled(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of independent means, each counting the same; its interval says how far the chance in them moves it.
+
+    Standard errors are read off the intervals and added in squares; degrees of freedom by Welch and Satterthwaite
+    (Satterthwaite, 1946). `number` is of runs.
+
+    Args:
+        estimates: of `mean_over_seeds`. An undefined one makes the mean undefined, one without interval the interval.
+    """
+    number = sum(one.number for one in estimates)
+    means = [one.mean for one in estimates if one.mean is not None]
+    if not means or len(means) < len(estimates):
+        return Estimate(None, number=number)
+    mean = float(np.mean(means))
+    parts = [(one.high - one.low, one.number - 1) for one in estimates if one.low is not None and one.high is not None]
+    if len(parts) < len(estimates):
+        return Estimate(mean, number=number)
+    squares = [((width / 2 / _t_quantile(freedom)) ** 2, freedom) for width, freedom in parts]
+    total = sum(square for square, _ in squares)
+    if not total:
+        return Estimate(mean, mean, mean, number)
+    freedom = total**2 / sum(square**2 / freedom for square, freedom in squares)
+    half = _t_quantile(freedom) * total**0.5 / len(means)
+    return Estimate(mean, mean - half, mean + half, number)
+
+
+def pooled_draws(intervals: Sequence[tuple[float | None, float | None]], mean: float | None) -> Redrawn:
+    """The interval over drawn test splits of a mean of means whose test rows have nothing to do with each other.
+
+    Half widths are added in squares, as those of normal distributions may be.
+
+    Args:
+        intervals: (low, high) of each, of `redrawn`; None is undefined, and makes the whole so.
+        mean: around which it lies.
+    """
+    widths = [high - low for low, high in intervals if low is not None and high is not None]
+    if mean is None or not widths or len(widths) < len(intervals):
+        return Redrawn()
+    half = float(np.linalg.norm(widths)) / 2 / len(widths)
+    return Redrawn(mean - half, mean + half)
+
+
 def _standard_error(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) / len(values) ** 0.5
 
 
-def _t_quantile(freedom: int) -> float:
+def _t_quantile(freedom: float) -> float:
     return float(extras.load("scipy.special").stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
@@ -123,16 +175,6 @@ class _Ordered:
         beaten = sums[self.below]
         beaten += sums[self.upto]
         return 0.5 * np.einsum("pr,pr->r", weights[self.positives], beaten, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Redrawn:
-    """A difference over drawn test splits: its 95% interval, and the share of splits in which it isn't above 0."""
-
-    low: float | None = None
-    high: float | None = None
-    share_not_above: float | None = None
-    resamples: int = 0
 
 
 def redrawn(first: np.ndarray, second: np.ndarray) -> Redrawn:
