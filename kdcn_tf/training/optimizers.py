@@ -231,7 +231,8 @@ class RowAdagrad(Optimizer):
         if len(gradient.shape) == 2:
             square = tf.reduce_mean(square, axis=1, keepdims=True)
         total = old["accumulator"] + square
-        return self._learning_rate(step) * gradient / (tf.sqrt(total) + self.EPSILON), {"accumulator": total}
+        # The rate of each row first: a pass over the gradient less.
+        return gradient * (self._learning_rate(step) / (tf.sqrt(total) + self.EPSILON)), {"accumulator": total}
 
 
 def linear_decay(start: float, steps: float) -> Callable[[tf.Tensor], tf.Tensor]:
