@@ -165,6 +165,7 @@ def test_the_command_warm_starts_once(made, monkeypatch, capsys):
         interrupted.setattr(manifest, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             train_ckg.main([*map(str, command), f"--warm_start={made / 'old'}"])
+    assert "the optimizer goes on from its sums" in capsys.readouterr().err
     assert run(train_ckg.main, *command) == 2
     assert "unfinished run of another configuration or input" in capsys.readouterr().err
     assert run(train_ckg.main, *command, "--warm_start", made / "old") == 0
