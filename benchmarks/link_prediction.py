@@ -124,7 +124,7 @@ VARIANTS = [
     Variant("reciprocal relations", changes={"encoder.reciprocal": True}),
     Variant("softmax loss", changes={"pretrain.loss": "softmax"}),
     Variant("self-adversarial loss", changes={"pretrain.loss": "self_adversarial"}),
-    Variant("Adam, rate 0.01", changes={"pretrain.optimizer": "adam", "pretrain.learning_rate": 0.01}),
+    Variant("Adam", changes={"pretrain.optimizer": "adam"}),
     Variant("1 worker, 2 servers", workers=1),
     Variant("2 workers, 2 servers", workers=2),
     Variant("2 workers, 2 servers, float32 on the wire", changes={"pretrain.wire": "float32"}, workers=2),

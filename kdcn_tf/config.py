@@ -187,7 +187,9 @@ class PretrainConfig(Section):
         "adagrad", "optimizer of the tables; 'adagrad' keeps a sum per row, 'adam' (paper) two moments of every number",
         one_of("adam", "adagrad"),
     )  # fmt: skip
-    learning_rate: float = option(0.3, "initial learning rate; Adam's are far smaller (paper: 1e-4)", positive)
+    learning_rate: float | None = option(
+        None, "initial learning rate; null is 0.3 for adagrad, 0.01 for adam (paper: 1e-4)", positive
+    )
     decay: str = option(
         "constant", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
     )
@@ -209,6 +211,12 @@ class PretrainConfig(Section):
             raise ConfigError(f"degree_weighted: with type_constrained={self.type_constrained} it must not exceed 1")
         if self.batch_size % self.chunks:
             raise ConfigError(f"chunks: must divide batch_size={self.batch_size}, got {self.chunks}")
+
+    @property
+    def rate(self) -> float:
+        """The initial learning rate: `learning_rate`, or the optimizer's own."""
+        own = {"adagrad": 0.3, "adam": 0.01}
+        return own[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,6 @@ LINK_PREDICTION: dict[str, Any] = {
     "pretrain.both_sides": True,
     "pretrain.loss": "softmax",
     "pretrain.optimizer": "adam",
-    "pretrain.learning_rate": 0.01,
     "pretrain.decay": "linear",
 }
 

@@ -11,7 +11,7 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.report import figures, statistics, summary, verdict
 from kdcn_tf.report.runs import DCN, KDCN, percent
 from kdcn_tf.report.scores import ALL
-from kdcn_tf.report.statistics import Estimate
+from kdcn_tf.report.statistics import Estimate, Redrawn
 
 Report = Mapping[str, Any]
 Row = tuple[str, str, float]  # part, model, fraction
@@ -47,7 +47,7 @@ def pool(reports: Mapping[str, Report]) -> dict[str, Any]:
         "gains": gains,
         "auc": [_auc(row, every) for row in _shared([_aucs(one) for one in every])],
         "convergence": [made for other in figures.RATIOS if (made := _convergence(other, every))],
-        "notes": [*_missing(reports), *_settings(reports, titles)],
+        "notes": [*_same_rows(reports), *_missing(reports), *_settings(reports, titles)],
     }
     found["headline"] = _headline(found)
     return summary.plain({"figures": _figures(found), **found})
@@ -81,7 +81,9 @@ def _estimate(of: Mapping[str, Any], runs: str = "number") -> Estimate:
 def _gain(row: Row, reports: Mapping[str, Report]) -> dict[str, Any]:
     own = [_gains(report)[row] for report in reports.values()]
     over_seeds = statistics.pooled([_estimate(gain, "seeds") for gain in own])
-    test = statistics.pooled_draws([(gain["test"]["low"], gain["test"]["high"]) for gain in own], over_seeds.mean)
+    test = Redrawn()
+    if not _same_rows(reports):
+        test = statistics.pooled_draws([(gain["test"]["low"], gain["test"]["high"]) for gain in own], over_seeds.mean)
     part, other, fraction = row
     gain = {
         "part": part, "over": other, "fraction": fraction, "mean": over_seeds.mean, "low": over_seeds.low,
@@ -106,6 +108,17 @@ def _convergence(other: str, every: Sequence[Report]) -> dict[str, Any] | None:
     return {"to_best_of": other} | {
         name: asdict(statistics.pooled([_estimate(row[name]) for row in rows])) for name in ("ratio", "examples_ratio")
     }
+
+
+def _same_rows(reports: Mapping[str, Report]) -> list[str]:
+    """Comparisons on one dataset: drawn test sets of theirs aren't independent."""
+    by_dataset: dict[str, list[str]] = {}
+    for name, report in reports.items():
+        by_dataset.setdefault(report["dataset"].get("fingerprint") or name, []).append(name)
+    return [
+        f"{' and '.join(names)} are judged on the same test rows, so there is no interval over drawn test sets."
+        for names in by_dataset.values() if len(names) > 1
+    ]  # fmt: skip
 
 
 def _missing(reports: Mapping[str, Report]) -> list[str]:

@@ -95,7 +95,7 @@ class Pretraining:
     def _learning_rate(self) -> Rate:
         pretrain = self.config.pretrain
         steps = pretrain.epochs * steps_of(self.ckg.group("train"), pretrain.batch_size)
-        return rate_over(pretrain.learning_rate, pretrain.decay, steps)
+        return rate_over(pretrain.rate, pretrain.decay, steps)
 
     def _kernels(self) -> list[tf.Variable]:
         return [weight for layer in self.model.graph_layers for weight in layer.trainable_weights]

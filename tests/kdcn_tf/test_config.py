@@ -107,3 +107,13 @@ def test_a_manifest_of_another_configuration_is_wrong_data():
     for body, wrong in [({"kdcn": {"new": 1}}, "kdcn.new: unknown field"), ({"kdcn": 3}, ""), ([], "")]:
         with pytest.raises(DataError, match=f"the manifest's config: .*{wrong}"):
             config.from_dict(body)
+
+
+def test_each_optimizer_has_a_rate_of_its_own():
+    rates = {text: config.resolve(assignments=text.split()).pretrain.rate for text in (
+        "pretrain.optimizer=adagrad", "pretrain.optimizer=adam", "pretrain.optimizer=adam pretrain.learning_rate=0.2",
+        "pretrain.learning_rate=0.2",
+    )}  # fmt: skip
+    assert list(rates.values()) == [0.3, 0.01, 0.2, 0.2]
+    assert config.resolve("paper").pretrain.rate == 1e-4
+    assert config.resolve("link_prediction").pretrain.rate == 0.01

@@ -50,6 +50,7 @@ def report():
 def other(report, shift=0.0, without=None):
     """Another comparison: every gain larger by `shift`, and a model missing."""
     made = copy.deepcopy(report)
+    made["dataset"]["fingerprint"] = "another"
     made["gains"] = [gain for gain in made["gains"] if gain["over"] != without]
     for gain in made["gains"]:
         gain |= {name: gain[name] + shift for name in ("mean", "low", "high")}
@@ -100,6 +101,12 @@ def test_it_says_what_is_left_out_and_what_differs(report):
     left_out, differs = found["notes"]
     assert left_out.startswith("Only a part of the comparisons, a among them, has lr on all at 100%")
     assert differs == "DCN hadn't the same kdcn.cross_layers in all comparisons."
+
+
+def test_one_dataset_has_one_set_of_test_rows(report):
+    found = pooled.pool({"a": report, "b": {**other(report, 3.0), "dataset": report["dataset"]}, "c": other(report)})
+    assert found["notes"] == ["a and b are judged on the same test rows, so there is no interval over drawn test sets."]
+    assert (row(found)["test"]["low"], row(found)["low"] is None) == (None, False)
 
 
 def test_nothing_in_common(report):
