@@ -7,6 +7,9 @@ Every model is trained by its own settings: the configuration (--preset, --confi
 split decides which weights are judged; the test split is read once per run, for the report. --fractions train on a
 part of the training sessions, the same part for all models of a seed, to show what scarcity does.
 
+Seeds share one run of pretraining, whose chance no interval over seeds holds, unless --more_embeddings names the
+exports of others.
+
 Writes report.html, report.md and report.json. The same command with the same --output goes on where an interrupted
 one stopped; with more models, seeds or fractions it adds those to what is there.
 """
@@ -42,6 +45,10 @@ def _flags() -> flags.FlagValues:
     )  # fmt: skip
     flags.DEFINE_integer("seeds", 5, "runs of each model; their seeds follow finetune.seed", 1, flag_values=values)
     flags.DEFINE_list(
+        "more_embeddings", [], "exports of other runs of pretraining: seeds take turns among --embeddings and these",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_list(
         "fractions", ["0.3", "0.1", "0.03", "0.01"], "shares of the training sessions", flag_values=values
     )
     flags.DEFINE_list("scarce", list(SCARCE), "models to train on those shares, too", flag_values=values)
@@ -62,6 +69,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
     marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
+    marks |= _more_marks(values, found)
     if values.raw:
         _ceiling(values.raw, found.ctr)  # of other logs? Better known before hours of training
     if values.ckg:
@@ -71,7 +79,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     from kdcn_tf.training import comparing
 
     pages.check()
-    filesystems.require(values.ctr, values.embeddings, values.output)
+    filesystems.require(values.ctr, values.embeddings, *values.more_embeddings, values.output)
     own = {model: options.fingerprint(options.to_dict(configs[model])) for model in models}
     leftovers = (comparing.RUNS,)
     open_run(
@@ -81,9 +89,9 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     files.remove(files.join(values.output, manifest.MANIFEST))
     seeds = [found.config.finetune.seed + number for number in range(values.seeds)]
     tasks = comparing.plan(models, seeds, fractions, [model for model in scarce if model in models])
-    comparing.run_missing(
-        comparing.Order(values.ctr, values.embeddings, configs, values.output), tasks, values.processes
-    )
+    exports = [values.embeddings, *values.more_embeddings] if values.embeddings else []
+    own_export = {seed: exports[place % len(exports)] for place, seed in enumerate(seeds) if exports}
+    comparing.run_missing(comparing.Order(values.ctr, own_export, configs, values.output), tasks, values.processes)
     _report(values, found, configs, marks, tasks)
 
 
@@ -142,6 +150,30 @@ def _configs(base: Config, models: Sequence[str], tuned: Sequence[str]) -> dict[
     return found
 
 
+def _more_marks(values: flags.FlagValues, found: ctr_inputs.CtrInputs) -> dict[str, str]:
+    """Fingerprints of --more_embeddings, each checked against the first export.
+
+    Raises:
+        ConfigError: there is no first one, one is there twice, or its vectors have another length.
+        DataError: one isn't an export, or has other ids.
+    """
+    if values.more_embeddings and found.embeddings is None:
+        raise ConfigError("--more_embeddings: needs --embeddings")
+    marks: dict[str, str] = {}
+    for place, directory in enumerate(values.more_embeddings, 2):
+        other = manifest.read(directory, manifest.EMBEDDINGS)
+        manifest.require_same_ids(other, found.ctr)
+        if other.number("dim") != found.config.encoder.dim:
+            raise ConfigError(
+                f"--more_embeddings: {directory} has dimension {other.number('dim')}, {values.embeddings} has "
+                f"{found.config.encoder.dim}"
+            )
+        if found.embeddings and other.fingerprint() in (found.embeddings.fingerprint(), *marks.values()):
+            raise ConfigError(f"--more_embeddings: {directory} is there twice")
+        marks[f"{manifest.EMBEDDINGS}/{place}"] = other.fingerprint()
+    return marks
+
+
 def _is_pretrained(model: str, config: Config) -> bool:
     return contestants.contestant(model).kind == contestants.NETWORK and config.kdcn.pretrained
 
@@ -176,12 +208,18 @@ def _given(values: flags.FlagValues) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name in ("ctr", "embeddings", "ckg", "raw"):
         if path := str(values[name].value or ""):
-            found.append((name, path.rstrip("/").rsplit("/", 1)[-1]))
+            found.append((name, _last(path)))
+    if values.more_embeddings:
+        found.append(("more_embeddings", ",".join(map(_last, values.more_embeddings))))
     for name in ("models", "ablations", "seeds", "fractions", "scarce", "preset"):
         if values[name].value != values[name].default:
             value = values[name].value
             found.append((name, ",".join(value) if isinstance(value, list) else value))
     return found + [("set", text) for text in values.set or ()]
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _finish(

@@ -54,13 +54,13 @@ class Order:
 
     Attributes:
         ctr: directory of the dataset.
-        embeddings: directory of the export, or None.
+        embeddings: seed -> directory of the export that it starts from; empty where no model does.
         configs: contestant -> configuration, before the contestant's differences.
         output: directory of the comparison.
     """
 
     ctr: str
-    embeddings: str | None
+    embeddings: Mapping[int, str]
     configs: Mapping[str, Config]
     output: str
 
@@ -116,8 +116,9 @@ def _prepare(order: Order) -> Work:
         config = options.apply_overrides(order.configs[task.model], (seeded, "seed"))
         with translated(f"run {task.name}"):
             outcome = trial.run(
-                data, task.model, config, embeddings=order.embeddings, fraction=task.fraction, splits=(trial.TEST,)
-            )
+                data, task.model, config, embeddings=order.embeddings.get(task.seed), fraction=task.fraction,
+                splits=(trial.TEST,),
+            )  # fmt: skip
         files.write_atomic(path_of(order.output, task), packed(outcome))
         return summary(outcome)
 

@@ -1,12 +1,14 @@
 """Small CTR datasets, written as the pipelines write them."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from kdcn_tf import ckg, manifest, records
+from kdcn_tf.export.embeddings import write_type
 
 BEHAVIORS = ("click", "cart", "favorite", "purchase")
 RANGES = {"user": (1, 31), "item": (31, 71), "category": (71, 77), "value": (77, 80), "keyword": (80, 100)}
@@ -76,3 +78,19 @@ def write_keys(directory: Path) -> manifest.Manifest:
 
 def key_of(entity_type: str, entity_id: int) -> str:
     return f"{entity_type} №{entity_id}"
+
+
+def write_embeddings(directory: Path, id_map: ckg.IdMap = ID_MAP, dim: int = 8, step: float = 1 / 8) -> Path:
+    """An export. Row of id i is [i, i + step, i + 2 step, ...], so any value tells its place."""
+    directory.mkdir()
+
+    def encode(first: int, last: int) -> Iterator[np.ndarray]:
+        yield (np.arange(first, last)[:, None] + np.arange(dim) * step).astype(np.float32)
+
+    groups = {}
+    for name, (first, last) in RANGES.items():
+        middle = (first + last) // 2
+        groups[name] = write_type(str(directory), name, [(first, middle), (middle, last)], encode)
+    made = manifest.Manifest(manifest.EMBEDDINGS, groups, id_map=id_map, info={"dim": dim})
+    manifest.write(str(directory), made)
+    return directory

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 
+import numpy as np
 import pytest
-from support.ctr_data import write_ctr
+from support.ctr_data import ID_MAP, write_ctr, write_embeddings
 from support.raw_logs import run
 
 from kdcn_tf import manifest
@@ -67,4 +69,42 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
 def test_what_is_refused(ctr, tmp_path, capsys, given, message):
     assert run(compare.main, f"--ctr={ctr}", *given, *SETS, f"--output={tmp_path / 'out'}") == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def logits_of(output, seed):
+    return np.load(output / "runs" / f"kdcn-1-{seed}.npz")["test"]
+
+
+def test_seeds_take_turns_among_runs_of_pretraining(ctr, tmp_path):
+    """Of three seeds the second starts from the other export, so it alone differs from a comparison with one export."""
+    one, other = write_embeddings(tmp_path / "one"), write_embeddings(tmp_path / "other", step=1.0)
+    given = [f"--ctr={ctr}", "--models=kdcn", "--fractions=1", "--processes=1", "--seeds=3", *SETS,
+             "--set=kdcn.knowledge_scale=1", f"--embeddings={one}"]  # fmt: skip
+    assert run(compare.main, *given, f"--output={tmp_path / 'alone'}") == 0
+    assert run(compare.main, *given, f"--more_embeddings={other}", f"--output={tmp_path / 'turns'}") == 0
+    same = [np.array_equal(*(logits_of(tmp_path / name, seed) for name in ("alone", "turns"))) for seed in (1, 2, 3)]
+    assert same == [True, False, True]
+    made = manifest.read(str(tmp_path / "turns"), manifest.COMPARISON)
+    assert made.inputs["embeddings/2"] == manifest.read(str(other), manifest.EMBEDDINGS).fingerprint()
+    assert (
+        "--more_embeddings=other" in json.loads((tmp_path / "turns" / "report.json").read_text())["settings"]["command"]
+    )
+    assert run(compare.main, *given, f"--output={tmp_path / 'turns'}") == 2  # never mixed with those of one export
+
+
+def test_other_exports_that_dont_fit(ctr, tmp_path, capsys):
+    one = write_embeddings(tmp_path / "one")
+    longer = write_embeddings(tmp_path / "longer", dim=16)
+    foreign = write_embeddings(tmp_path / "foreign", id_map=dataclasses.replace(ID_MAP, fingerprint="foreign"))
+    given = [f"--ctr={ctr}", "--models=kdcn", *SETS, f"--output={tmp_path / 'out'}"]
+    for more, code, message in (
+        (["--models=lr", f"--more_embeddings={one}"], 2, "--more_embeddings: needs --embeddings"),
+        ([f"--embeddings={one}", f"--more_embeddings={longer}"], 2, "longer has dimension 16, "),
+        ([f"--embeddings={one}", f"--more_embeddings={one}"], 2, "one is there twice"),
+        ([f"--embeddings={one}", f"--more_embeddings={foreign}"], 65, "ids don't match"),
+        ([f"--embeddings={one}", f"--more_embeddings={ctr}"], 65, "expected 'embeddings'"),
+    ):
+        assert run(compare.main, *given, *more) == code
+        assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

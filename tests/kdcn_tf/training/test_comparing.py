@@ -43,7 +43,7 @@ def test_a_broken_file_is_named(tmp_path, broken):
 def test_only_what_is_missing_is_run(tmp_path):
     write_ctr(tmp_path / "ctr", per_file=80)
     configs = {MODEL: config.resolve(assignments=SMALL)}
-    order = Order(str(tmp_path / "ctr"), None, configs, str(tmp_path))
+    order = Order(str(tmp_path / "ctr"), {}, configs, str(tmp_path))
     tasks = [Task(MODEL, 1.0, seed) for seed in (1, 2)]
     (tmp_path / "runs").mkdir()
     there = tmp_path / "runs" / "kdcn_no_pretraining-1-1.npz"

@@ -3,13 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.ctr_data import ID_MAP, RANGES, write_ctr
+from support.ctr_data import ID_MAP, RANGES, write_ctr, write_embeddings
 
 from kdcn_tf import config, files, manifest, records
 from kdcn_tf.cli import train_kdcn
 from kdcn_tf.config import from_dict
 from kdcn_tf.data.ctr import read_all
-from kdcn_tf.export.embeddings import write_type
 from kdcn_tf.models.networks import build_model
 from kdcn_tf.runs import BEST
 from kdcn_tf.training.checkpoints import load_weights
@@ -26,22 +25,6 @@ def run(capsys, *flags, **values):
     with pytest.raises(SystemExit) as exit_info:
         train_kdcn.main([*flags, *(f"--{k}={v}" for k, v in values.items()), *(f"--set={text}" for text in SMALL)])
     return exit_info.value.code, capsys.readouterr().err
-
-
-def write_embeddings(directory, id_map=ID_MAP, dim=DIM):
-    """Row of id i is [i, i + 1/8, i + 2/8, ...], so any value tells its place."""
-    directory.mkdir()
-
-    def encode(first, last):
-        yield (np.arange(first, last)[:, None] + np.arange(dim) / 8).astype(np.float32)
-
-    groups = {}
-    for name, (first, last) in RANGES.items():
-        middle = (first + last) // 2
-        groups[name] = write_type(str(directory), name, [(first, middle), (middle, last)], encode)
-    made = manifest.Manifest(manifest.EMBEDDINGS, groups, id_map=id_map, info={"dim": dim})
-    manifest.write(str(directory), made)
-    return directory
 
 
 @pytest.fixture(scope="module")
