@@ -46,6 +46,17 @@ def required(values: flags.FlagValues, *names: str) -> None:
             raise ConfigError(f"--{name}: is required")
 
 
+def operands(name: str, rest: list[str]) -> list[str]:
+    """What stands beside the flags of a command that takes KEYs or directories there.
+
+    Raises:
+        ConfigError: one of them looks like a flag, so it is one that the command doesn't know.
+    """
+    if unknown := [argument for argument in rest if argument.startswith("-")]:
+        raise ConfigError(f"unexpected argument {unknown[0]!r}; see kdcn {name} --help")
+    return rest
+
+
 def resolve_config(values: flags.FlagValues, suggested: dict | None = None) -> Config:
     return config.resolve(str(values.preset), suggested, values.config, values.set or ())
 

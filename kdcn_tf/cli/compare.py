@@ -68,8 +68,9 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
         models = list(dict.fromkeys([*models, *contestants.ablations(found.config)]))
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
-    marks = found.fingerprints(pretrained=any(_is_pretrained(model, configs[model]) for model in models))
-    marks |= _more_marks(values, found)
+    pretrained = any(_is_pretrained(model, configs[model]) for model in models)
+    more = _more_marks(values, found)
+    marks = found.fingerprints(pretrained) | (more if pretrained else {})
     if values.raw:
         _ceiling(values.raw, found.ctr)  # of other logs? Better known before hours of training
     if values.ckg:

@@ -35,8 +35,7 @@ def _flags() -> flags.FlagValues:
 
 
 def _call(values: flags.FlagValues, rest: list[str]) -> None:
-    if unknown := [argument for argument in rest if argument.startswith("-")]:
-        raise ConfigError(f"unexpected argument {unknown[0]!r}; see kdcn {NAME} --help")
+    rest = command.operands(NAME, rest)
     if len(rest) != 1 or not rest[0]:
         raise ConfigError(f"one KEY is needed, got {' '.join(rest) or 'none'}; see kdcn {NAME} --help")
     command.required(values, "embeddings", "ckg")

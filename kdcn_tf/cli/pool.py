@@ -27,8 +27,7 @@ def _flags() -> flags.FlagValues:
 
 
 def _call(values: flags.FlagValues, rest: list[str]) -> None:
-    if unknown := [argument for argument in rest if argument.startswith("-")]:
-        raise ConfigError(f"unexpected argument {unknown[0]!r}; see kdcn {NAME} --help")
+    rest = command.operands(NAME, rest)
     if len(rest) < 2:
         raise ConfigError(f"two comparisons are needed at the least, got {len(rest)}; see kdcn {NAME} --help")
     command.required(values, "output")

@@ -15,14 +15,18 @@ def of_gain(gain: Mapping[str, Any]) -> str:
     return f"{gain['part']}_gain_over_{gain['over'].removeprefix(ABLATION)}{at}"
 
 
+def with_interval(name: str, estimate: Mapping[str, Any]) -> dict[str, float | None]:
+    """An estimate under its name, and the ends of its interval beside it."""
+    return {name: estimate["mean"], f"{name}_low": estimate["low"], f"{name}_high": estimate["high"]}
+
+
 def of(found: dict[str, Any]) -> dict[str, float | None]:
     """Name -> number. Gains, gaps and their intervals are in points of AUC."""
     figures: dict[str, float | None] = {}
 
     def put(name: str, estimate: Mapping[str, Any] | None) -> None:
         if estimate is not None:
-            figures[name] = estimate["mean"]
-            figures[f"{name}_low"], figures[f"{name}_high"] = estimate["low"], estimate["high"]
+            figures.update(with_interval(name, estimate))
 
     for gain in found["gains"]:
         put(of_gain(gain), gain)

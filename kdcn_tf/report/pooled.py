@@ -36,7 +36,9 @@ def pool(reports: Mapping[str, Report]) -> dict[str, Any]:
     """
     every = list(reports.values())
     titles = {name: title for name, title in every[0]["titles"].items() if all(name in one["titles"] for one in every)}
-    gains = [_gain(row, reports) for row in _shared([_gains(one) for one in every])]
+    tables, aucs = {name: _gains(one) for name, one in reports.items()}, [_aucs(one) for one in every]
+    same_rows = _same_rows(reports)
+    gains = [_gain(row, tables, independent=not same_rows) for row in _shared(list(tables.values()))]
     if not gains:
         raise DataError(f"{', '.join(reports)}: no model was compared with K-DCN in all of them")
     found: dict[str, Any] = {
@@ -45,9 +47,9 @@ def pool(reports: Mapping[str, Report]) -> dict[str, Any]:
         "parts": list(dict.fromkeys(gain["part"] for gain in gains)),
         "fractions": sorted({gain["fraction"] for gain in gains}),
         "gains": gains,
-        "auc": [_auc(row, every) for row in _shared([_aucs(one) for one in every])],
+        "auc": [_auc(row, aucs) for row in _shared(aucs)],
         "convergence": [made for other in figures.RATIOS if (made := _convergence(other, every))],
-        "notes": [*_same_rows(reports), *_missing(reports), *_settings(reports, titles)],
+        "notes": [*same_rows, *_missing(tables), *_settings(reports, titles)],
     }
     found["headline"] = _headline(found)
     return summary.plain({"figures": _figures(found), **found})
@@ -78,25 +80,25 @@ def _estimate(of: Mapping[str, Any], runs: str = "number") -> Estimate:
     return Estimate(of["mean"], of["low"], of["high"], of[runs])
 
 
-def _gain(row: Row, reports: Mapping[str, Report]) -> dict[str, Any]:
-    own = [_gains(report)[row] for report in reports.values()]
+def _gain(row: Row, tables: Mapping[str, Mapping[Row, Any]], independent: bool) -> dict[str, Any]:
+    own = [table[row] for table in tables.values()]
     over_seeds = statistics.pooled([_estimate(gain, "seeds") for gain in own])
     test = Redrawn()
-    if not _same_rows(reports):
+    if independent:
         test = statistics.pooled_draws([(gain["test"]["low"], gain["test"]["high"]) for gain in own], over_seeds.mean)
     part, other, fraction = row
     gain = {
         "part": part, "over": other, "fraction": fraction, "mean": over_seeds.mean, "low": over_seeds.low,
         "high": over_seeds.high, "seeds": min(gain["seeds"] for gain in own), "test": asdict(test),
         "comparisons": asdict(statistics.mean_over_seeds([gain["mean"] for gain in own])),
-        "each": {name: gain["mean"] for name, gain in zip(reports, own, strict=True)},
+        "each": {name: gain["mean"] for name, gain in zip(tables, own, strict=True)},
     }  # fmt: skip
     return {**gain, "verdict": verdict.of(gain)}
 
 
-def _auc(row: Row, every: Sequence[Report]) -> dict[str, Any]:
+def _auc(row: Row, tables: Sequence[Mapping[Row, Any]]) -> dict[str, Any]:
     part, model, fraction = row
-    found = statistics.pooled([_estimate(_aucs(report)[row]) for report in every])
+    found = statistics.pooled([_estimate(table[row]) for table in tables])
     return {"part": part, "model": model, "fraction": fraction, **asdict(found)}
 
 
@@ -121,11 +123,11 @@ def _same_rows(reports: Mapping[str, Report]) -> list[str]:
     ]  # fmt: skip
 
 
-def _missing(reports: Mapping[str, Report]) -> list[str]:
+def _missing(tables: Mapping[str, Mapping[Row, Any]]) -> list[str]:
     """What isn't pooled because a comparison lacks it."""
-    kept, told = set(_shared([_gains(report) for report in reports.values()])), []
-    for name, report in reports.items():
-        alone = [row for row in _gains(report) if row not in kept]
+    kept, told = set(_shared(list(tables.values()))), []
+    for name, table in tables.items():
+        alone = [row for row in table if row not in kept]
         if alone:
             listed = ", ".join(f"{other} on {part} at {percent(fraction)}" for part, other, fraction in alone)
             told.append(f"Only a part of the comparisons, {name} among them, has {listed}: left out.")
@@ -158,14 +160,12 @@ def _figures(found: Mapping[str, Any]) -> dict[str, float | None]:
     made: dict[str, float | None] = {}
     for gain in found["gains"]:
         name = figures.of_gain(gain)
-        made |= _with_interval(name, gain)
+        made |= figures.with_interval(name, gain)
         for end in ("low", "high"):
             made[f"{name}_comparisons_{end}"] = gain["comparisons"][end]
     for row in found["convergence"]:
         name = figures.RATIOS[row["to_best_of"]]
-        made |= _with_interval(name, row["ratio"]) | _with_interval(f"{name}_in_examples", row["examples_ratio"])
+        made |= figures.with_interval(name, row["ratio"]) | figures.with_interval(
+            f"{name}_in_examples", row["examples_ratio"]
+        )
     return made
-
-
-def _with_interval(name: str, of: Mapping[str, Any]) -> dict[str, float | None]:
-    return {name: of["mean"], f"{name}_low": of["low"], f"{name}_high": of["high"]}
