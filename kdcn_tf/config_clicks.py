@@ -45,15 +45,16 @@ class KdcnConfig(Section):
         "paper",
     )  # fmt: skip
     normalize_entities: bool = option(
-        True, "bring each pretrained vector to mean 0 and variance 1 before use (LayerNorm without weights); not in "
+        False, "bring each pretrained vector to mean 0 and variance 1 before use (LayerNorm without weights); not in "
         "the paper",
     )  # fmt: skip
     standardize_entities: bool = option(
-        False, "bring each column of the pretrained vectors to mean 0 and variance 1 over all entities of a type, as "
+        True, "bring each column of the pretrained vectors to mean 0 and variance 1 over all entities of a type, as "
         "they are loaded; not in the paper",
     )  # fmt: skip
     unknown_share: float = option(
-        0.3, "share of users and candidates that a training step treats as unknown, each; not in the paper", fraction
+        0.3, "share of users, and of candidates, that a training step treats as unknown, at the most: as many as the "
+        "validation split has; not in the paper", fraction,
     )
     list_sizes: bool = option(
         True, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"

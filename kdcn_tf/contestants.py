@@ -49,8 +49,11 @@ ABLATIONS: dict[str, Contestant] = {
     "kdcn_no_list_sizes": Contestant("K-DCN without list sizes", {"kdcn.list_sizes": False}),
     "kdcn_whole_dialogue": Contestant("K-DCN with d side by side, not pooled", {"kdcn.pool_dialogue": False}),
     "kdcn_unscaled_attention": Contestant("K-DCN with unscaled attention", {"kdcn.scale_attention": False}),
-    "kdcn_raw_vectors": Contestant("K-DCN with vectors as exported", {"kdcn.normalize_entities": False}),
-    "kdcn_standardized": Contestant("K-DCN with standardised columns", {"kdcn.standardize_entities": True}),
+    "kdcn_raw_vectors": Contestant("K-DCN with vectors as exported", {"kdcn.standardize_entities": False}),
+    "kdcn_normalized": Contestant(
+        "K-DCN with each vector normalised, not the columns",
+        {"kdcn.standardize_entities": False, "kdcn.normalize_entities": True},
+    ),
     "kdcn_frozen": Contestant("K-DCN with a frozen entity table", {"kdcn.freeze_entities": True}),
     "kdcn_all_known": Contestant("K-DCN without unknown ones in training", {"kdcn.unknown_share": 0.0}),
     "kdcn_loud_knowledge": Contestant("K-DCN with knowledge at full scale", {"kdcn.knowledge_scale": 1.0}),

@@ -30,7 +30,7 @@ PAPER: dict[str, Any] = {
     "kdcn.widths": (2, 4),
     "kdcn.heads": 4,
     "kdcn.scale_attention": False,
-    "kdcn.normalize_entities": False,
+    "kdcn.standardize_entities": False,
     "kdcn.cross": "vector",
     "kdcn.cross_layers": 4,
     "kdcn.deep_units": (512, 512),
@@ -55,7 +55,6 @@ QUICK: dict[str, Any] = {
     "finetune.warmup": 100,
     "kdcn.cross_layers": 2,
     "kdcn.knowledge_scale": 1.0,  # a few hundred steps are too few to find what speaks softly
-    "kdcn.unknown_share": 0.1,  # nearly all of its users are known, and the steps are few
 }
 
 LINK_PREDICTION: dict[str, Any] = {

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from kdcn_tf import command, manifest, options
+from kdcn_tf import command, manifest, options, records
 from kdcn_tf.config import Config
 from kdcn_tf.errors import DataError
 from pipelines import ctr, inputs, job, leaks, triples
@@ -106,8 +106,16 @@ def _info(config: Config, results: job.Results) -> dict:
             "mean": [mean for mean, _ in found.values()],
             "std": [std for _, std in found.values()],
         },
+        "unknown": _unknown(results),
         "time": {"train_end": config.time.train_end, "valid_end": config.time.valid_end},
     }
+
+
+def _unknown(results: job.Results) -> dict[str, float]:
+    """Shares of validation's examples whose user, or candidate, the graph doesn't know; nothing without examples."""
+    judged = sum(file.count for file in results.files.get(triples.VALID, ()))
+    counted = {records.USER: ctr.UNKNOWN_USERS, records.ITEM: ctr.UNKNOWN_CANDIDATES}
+    return {key: results.counts.get(name, 0) / judged for key, name in counted.items() if judged}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,9 +16,13 @@ from pipelines.inputs import Inputs
 from pipelines.job import Outputs
 from pipelines.logs import Behavior, Impression, Item
 from pipelines.names import category_entities, entity
+from pipelines.triples import VALID
 
 STREAMS = ("items", "behaviors", "impressions")
 ID_TYPES = (ckg.USER, ckg.ITEM, ckg.CATEGORY, ckg.KEYWORD)
+UNKNOWN_USERS, UNKNOWN_CANDIDATES = "oov.valid.user", "oov.valid.item"
+"""Counts of validation's examples whose user, or candidate, the graph doesn't know."""
+
 _QUERY_SEPARATOR = "\x1f"  # no keyword holds a control character
 
 
@@ -159,8 +163,7 @@ class UserExamples(CountingDoFn):
             else:
                 shown.append(self._shown(value))
         self._count_behaviors(events, shown)
-        if user == OOV_ID and shown:
-            self.count("oov.user")
+        self._count_unknown(user, shown)
         found = user_examples(events, shown, user=user, dense_names=sorted(sums), config=self._config)
         for timestamp, example in found:
             order = int.from_bytes(hashlib.blake2b(example, digest_size=8).digest(), "little", signed=True)
@@ -175,6 +178,15 @@ class UserExamples(CountingDoFn):
         if late:
             self.count("filtered.behaviors.late", late)
         self.count("used.behaviors", 0 if last is None else len(events) - late)
+
+    def _count_unknown(self, user: int, shown: list[Shown]) -> None:
+        """Users that the graph doesn't know, and validation's examples of such users and candidates."""
+        judged = [one.item for one in shown if self._split(one.timestamp) == VALID]
+        if user == OOV_ID and shown:
+            self.count("oov.user")
+        if judged:
+            self.count(UNKNOWN_USERS, len(judged) if user == OOV_ID else 0)
+            self.count(UNKNOWN_CANDIDATES, judged.count(OOV_ID))
 
     def _shown(self, value) -> Shown:
         query, timestamp, session, item, label, weight, source, position, title, categories, stats = value

@@ -35,6 +35,8 @@ class CtrSpec:
         dense_names: the D statistics, in order.
         dense_mean: of sign(x) log(1 + |x|), over the training period.
         dense_std: likewise.
+        unknown_users: share of validation's examples whose user the graph doesn't know; 1 where nobody counted.
+        unknown_items: the same of candidates.
     """
 
     behaviors: tuple[str, ...]
@@ -45,6 +47,8 @@ class CtrSpec:
     dense_names: tuple[str, ...] = ()
     dense_mean: tuple[float, ...] = ()
     dense_std: tuple[float, ...] = ()
+    unknown_users: float = 1.0
+    unknown_items: float = 1.0
 
     def list_sizes(self) -> dict[str, int]:
         """Feature -> its padded length."""
@@ -63,7 +67,7 @@ def spec_of(described: Manifest) -> CtrSpec:
     """
     info = described.info
     try:
-        dense = info["dense"]
+        dense, unknown = info["dense"], info.get("unknown", {})
         spec = CtrSpec(
             behaviors=tuple(info["behaviors"]),
             max_behaviors=described.number("max_behaviors"),
@@ -73,8 +77,10 @@ def spec_of(described: Manifest) -> CtrSpec:
             dense_names=tuple(dense["names"]),
             dense_mean=tuple(map(float, dense["mean"])),
             dense_std=tuple(map(float, dense["std"])),
+            unknown_users=float(unknown.get(records.USER, 1)),
+            unknown_items=float(unknown.get(records.ITEM, 1)),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{described.kind} manifest: info doesn't describe the features: {error!r}") from None
     if not spec.behaviors or isinstance(info["behaviors"], str):
         raise DataError(f"{described.kind} manifest: info.behaviors: expected a list of behaviour kinds")

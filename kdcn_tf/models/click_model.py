@@ -21,6 +21,10 @@ _SIZES = "list_sizes"
 """Under this name context and candidate each hold how full their lists are, if `kdcn.list_sizes` says so."""
 
 
+LEAST_UNKNOWN = 0.01
+"""Share of users and of candidates treated as unknown where validation has none: one day there will be some."""
+
+
 class EntityVectors(NamedTuple):
     """Vectors of an example's entities: of user and item [B, d] each; means of the behaviours of each kind [B, k, d];
     means of the lists of keywords that were asked for [B, d], and the distinct vectors of those that were."""
@@ -103,15 +107,20 @@ class ClickModel(tf.keras.Model):
 
     def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
         """Logits [B] of B impressions, each with its own context."""
-        if training and self.options.unknown_share:
-            inputs = {**inputs, **{key: self._some_unknown(inputs[key]) for key in (records.USER, records.ITEM)}}
+        if training:
+            inputs = {**inputs, **{key: _some_unknown(inputs[key], s) for key, s in self.unknown_shares.items() if s}}
         context, candidate = self._represent(inputs)
         return self._score(context, candidate, training)
 
-    def _some_unknown(self, ids: tf.Tensor) -> tf.Tensor:
-        """Training sees only entities that the graph knows: without these, the vector of unknown ones is noise."""
-        unknown = tf.random.uniform(tf.shape(ids)) < self.options.unknown_share
-        return tf.where(unknown, tf.constant(records.OOV_ID, ids.dtype), ids)
+    @property
+    def unknown_shares(self) -> dict[str, float]:
+        """Shares of users and of candidates, by feature key, that a training step treats as unknown.
+
+        As many as validation has, up to `kdcn.unknown_share`: whoever is judged by known ones alone needn't train
+        without them.
+        """
+        found = {records.USER: self.spec.unknown_users, records.ITEM: self.spec.unknown_items}
+        return {key: min(self.options.unknown_share, max(share, LEAST_UNKNOWN)) for key, share in found.items()}
 
     def rank(self, inputs: Tensors) -> tf.Tensor:
         """Logits [n] of n candidates in one context, whose lookups and representation are computed once.
@@ -195,3 +204,9 @@ class ClickModel(tf.keras.Model):
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Lists as the tuples that they were before they went through JSON."""
     return {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in fields.items()}
+
+
+def _some_unknown(ids: tf.Tensor, share: float) -> tf.Tensor:
+    """Training sees only entities that the graph knows: without these, the vector of unknown ones is noise."""
+    unknown = tf.random.uniform(tf.shape(ids)) < share
+    return tf.where(unknown, tf.constant(records.OOV_ID, ids.dtype), ids)

@@ -79,7 +79,10 @@ def test_what_the_graph_does_not_know(chain):
     assert stranger[records.USER] == [records.OOV_ID]
     assert stranger[records.QUERY_KEYWORDS] == []
     assert stranger[records.SOURCE] == [b"web"]
-    assert {name: n for name, n in made.counts.items() if name.startswith("oov.")} == {"oov.user": 1, "oov.keyword": 2}
+    assert {name: n for name, n in made.counts.items() if name.startswith("oov.")} == {
+        "oov.user": 1, "oov.keyword": 2, "oov.valid.user": 1, "oov.valid.item": 0,
+    }  # fmt: skip
+    assert made.info["unknown"] == {"user": 1.0, "item": 0.0}  # the stranger's is validation's one example
 
 
 def test_labels_weights_and_sessions(chain):

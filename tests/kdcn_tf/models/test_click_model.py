@@ -155,6 +155,17 @@ def test_training_treats_a_share_of_users_and_candidates_as_unknown(case):
         assert np.any(model(inputs, training=False) != model(unknown, training=False))
 
 
+@pytest.mark.parametrize(
+    ("most", "users", "items", "expected"),
+    [(0.3, 1.0, 1.0, (0.3, 0.3)), (0.3, 0.2, 0.0, (0.2, 0.01)), (0.0, 1.0, 0.5, (0.0, 0.0)), (0.005, 0.0, 0.0, (0.005, 0.005))],
+)  # fmt: skip
+def test_as_many_are_treated_as_unknown_as_validation_has_up_to_a_limit(most, users, items, expected):
+    whole = small(f"kdcn.unknown_share={most}")
+    config = whole.get_config()
+    model = type(whole).from_config({**config, "spec": {**config["spec"], "unknown_users": users, "unknown_items": items}})
+    assert model.unknown_shares == {"user": expected[0], "item": expected[1]}
+
+
 @pytest.mark.parametrize("network", ["kdcn", "dcn", "dnn"])
 @pytest.mark.parametrize("known", [True, False], ids=["sizes known", "unknown"])
 def test_a_list_of_one_item_often_is_told_from_one_of_it_once_by_its_size(network, known):

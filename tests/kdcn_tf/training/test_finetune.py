@@ -54,10 +54,11 @@ def test_pretrained_vectors_arrive_in_the_model(ctr, tmp_path, capsys, standardi
         np.testing.assert_allclose(vectors, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("normalize", ["true", "false"])
-def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, normalize):
+@pytest.mark.parametrize("shown", ["normalize", "standardize", "as exported"])
+def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, shown):
     code, err = run(
-        capsys, f"--set=kdcn.normalize_entities={normalize}", "--set=finetune.epochs=1",
+        capsys, *(f"--set=kdcn.{way}_entities={way == shown}" for way in ("normalize", "standardize")),
+        "--set=finetune.epochs=1",
         ctr=ctr, embeddings=write_embeddings(tmp_path / "emb"), output=tmp_path / "model",
     )  # fmt: skip
     assert code == 0, err
@@ -66,11 +67,13 @@ def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, norma
     for name in ("user", "item", "keyword"):
         first, last = RANGES[name]
         mean = columns + (first + last - 1) / 2
-        if normalize == "true":  # all rows are the same then
+        if shown == "normalize":  # all rows are the same then
             mean = (columns - columns.mean()) / columns.std()
+        elif shown == "standardize":
+            mean = np.zeros(DIM)
         places = [place for place, of in enumerate(similarities.types) if of == name]
         assert places
-        np.testing.assert_allclose(similarities.centers.numpy()[places], np.tile(mean, (len(places), 1)), rtol=1e-4)
+        np.testing.assert_allclose(similarities.centers.numpy()[places], np.tile(mean, (len(places), 1)), rtol=1e-4, atol=1e-5)
 
 
 def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
