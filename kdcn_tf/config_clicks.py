@@ -77,7 +77,7 @@ class KdcnConfig(Section):
         0.2, "share of f that a training step zeroes, but for categories and statistics; not in the paper", fraction
     )
     knowledge_scale: float = option(
-        0.02, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
+        0.01, "what the same parts of f are multiplied by: small ones leave the first word to categories and "
         "statistics, which few examples suffice for (paper: 1)", positive,
     )  # fmt: skip
     wide_buckets: int = option(2**18, "weights into which Wide & Deep's pairs of ids are hashed", at_least(1))
