@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -141,3 +143,20 @@ def test_a_corrupt_file_is_named(tmp_path, damage):
         read_file(tf.constant(str(path)), spec_of(described))
     with pytest.raises(DataError, match=r"train-1\.tfrecord"):
         list(batches_of(str(tmp_path / "ctr"), described, "train", 8))
+
+
+def with_info(described, **changes):
+    return dataclasses.replace(described, info={**described.info, **changes})
+
+
+def test_who_is_unknown_comes_from_the_manifest_if_somebody_counted(ctr):
+    described = ctr[1]
+    counted, old = spec_of(with_info(described, unknown={"user": 0.25, "item": 0.0})), spec_of(described)
+    assert (counted.unknown_users, counted.unknown_items) == (0.25, 0.0)
+    assert (old.unknown_users, old.unknown_items) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("changes", [{"unknown": [1]}, {"unknown": {"item": None}}, {"dense": None}])
+def test_a_manifest_that_does_not_describe_the_features_is_refused(ctr, changes):
+    with pytest.raises(DataError, match="ctr manifest: info doesn't describe the features"):
+        spec_of(with_info(ctr[1], **changes))
