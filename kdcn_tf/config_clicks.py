@@ -55,7 +55,7 @@ class KdcnConfig(Section):
     unknown_share: float = option(
         0.3, "share of users, and of candidates, that a training step treats as unknown, at the most: as many as the "
         "validation split has; not in the paper", fraction,
-    )
+    )  # fmt: skip
     list_sizes: bool = option(
         True, "add to f how full the lists of behaviours, keywords and category levels are; not in the paper"
     )

@@ -157,12 +157,14 @@ def test_training_treats_a_share_of_users_and_candidates_as_unknown(case):
 
 @pytest.mark.parametrize(
     ("most", "users", "items", "expected"),
-    [(0.3, 1.0, 1.0, (0.3, 0.3)), (0.3, 0.2, 0.0, (0.2, 0.01)), (0.0, 1.0, 0.5, (0.0, 0.0)), (0.005, 0.0, 0.0, (0.005, 0.005))],
+    [(0.3, 1.0, 1.0, (0.3, 0.3)), (0.3, 0.2, 0.0, (0.2, 0.01)), (0.0, 1.0, 0.5, (0.0, 0.0)),
+     (0.005, 0.0, 0.0, (0.005,) * 2)],
 )  # fmt: skip
 def test_as_many_are_treated_as_unknown_as_validation_has_up_to_a_limit(most, users, items, expected):
     whole = small(f"kdcn.unknown_share={most}")
     config = whole.get_config()
-    model = type(whole).from_config({**config, "spec": {**config["spec"], "unknown_users": users, "unknown_items": items}})
+    spec = {**config["spec"], "unknown_users": users, "unknown_items": items}
+    model = type(whole).from_config({**config, "spec": spec})
     assert model.unknown_shares == {"user": expected[0], "item": expected[1]}
 
 

@@ -73,7 +73,8 @@ def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, shown
             mean = np.zeros(DIM)
         places = [place for place, of in enumerate(similarities.types) if of == name]
         assert places
-        np.testing.assert_allclose(similarities.centers.numpy()[places], np.tile(mean, (len(places), 1)), rtol=1e-4, atol=1e-5)
+        expected = np.tile(mean, (len(places), 1))
+        np.testing.assert_allclose(similarities.centers.numpy()[places], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
