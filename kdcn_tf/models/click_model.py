@@ -116,8 +116,8 @@ class ClickModel(tf.keras.Model):
     def unknown_shares(self) -> dict[str, float]:
         """Shares of users and of candidates, by feature key, that a training step treats as unknown.
 
-        As many as validation has, up to `kdcn.unknown_share`: whoever is judged by known ones alone needn't train
-        without them.
+        As many as validation has, from `LEAST_UNKNOWN` up to `kdcn.unknown_share`: a network that is judged by known
+        ones alone needn't learn to do without them.
         """
         found = {records.USER: self.spec.unknown_users, records.ITEM: self.spec.unknown_items}
         return {key: min(self.options.unknown_share, max(share, LEAST_UNKNOWN)) for key, share in found.items()}
