@@ -58,6 +58,11 @@ def join(directory: str, *parts: str) -> str:
     return "/".join([directory.rstrip("/"), *parts]) if is_remote(directory) else os.path.join(directory, *parts)
 
 
+def last_name(path: str) -> str:
+    """Of a path to a file or directory the part that names it."""
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
 def exists(path: str) -> bool:
     return _remote(path).exists(path) if is_remote(path) else os.path.exists(path)
 
@@ -176,7 +181,7 @@ def listed(directory: str, pattern: str = "*") -> list[str]:
 def names_below(directory: str) -> list[str]:
     """Files below a directory, relative to it, without hidden ones; of a remote one those directly in it."""
     if is_remote(directory):
-        return [path.rsplit("/", 1)[-1] for path in listed(directory)]
+        return [last_name(path) for path in listed(directory)]
     found = (os.path.join(folder, name) for folder, _, names in os.walk(directory) for name in names)
     return [os.path.relpath(path, directory) for path in found if not os.path.basename(path).startswith(".")]
 

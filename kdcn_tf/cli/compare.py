@@ -209,18 +209,14 @@ def _given(values: flags.FlagValues) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name in ("ctr", "embeddings", "ckg", "raw"):
         if path := str(values[name].value or ""):
-            found.append((name, _last(path)))
+            found.append((name, files.last_name(path)))
     if values.more_embeddings:
-        found.append(("more_embeddings", ",".join(map(_last, values.more_embeddings))))
+        found.append(("more_embeddings", ",".join(map(files.last_name, values.more_embeddings))))
     for name in ("models", "ablations", "seeds", "fractions", "scarce", "preset"):
         if values[name].value != values[name].default:
             value = values[name].value
             found.append((name, ",".join(value) if isinstance(value, list) else value))
     return found + [("set", text) for text in values.set or ()]
-
-
-def _last(path: str) -> str:
-    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _finish(

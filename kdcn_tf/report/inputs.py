@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcn_tf import manifest, records
+from kdcn_tf import files, manifest, records
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.training import slices
@@ -43,7 +43,7 @@ def test_rows(directory: str, ctr: Manifest, graph: str | None) -> tuple[Judged,
     sliced = {split: slices.slice_names(rows, counts, slices.DEFAULT, names) for split, rows in data.splits.items()}
     test = data.splits[TEST]
     dataset = {
-        "name": directory.rstrip("/").rsplit("/", 1)[-1],
+        "name": files.last_name(directory),
         "fingerprint": ctr.fingerprint(),
         "rows": {split: sum(file.count for file in ctr.group(split)) for split in (TRAIN, VALID, TEST)},
         "train": {column: _counted(found) for column, found in sliced[TRAIN].items()},

@@ -56,7 +56,7 @@ def save_weights(model: tf.keras.Model, directory: str, **beside: list) -> list[
     """Writes the model's variables, and `beside` them lists of others; returns file names, relative to `directory`."""
     with translated(directory):
         tf.train.Checkpoint(model=model, **beside).write(files.join(directory, "weights"))
-    names = sorted(path.rsplit("/", 1)[-1] for path in files.listed(directory, "weights.*"))
+    names = sorted(files.last_name(path) for path in files.listed(directory, "weights.*"))
     return names
 
 

@@ -77,6 +77,11 @@ def test_match_is_sorted_and_make_dirs_may_repeat(folder):
     assert files.match(files.join(folder, "x*")) == []
 
 
+@pytest.mark.parametrize("path", ["runs/ctr", "runs/ctr/", "ctr", "gs://bucket/runs/ctr"])
+def test_the_last_name_of_a_path(path):
+    assert files.last_name(path) == "ctr"
+
+
 def test_reading(folder):
     """Bytes come as they stand; by its name Beam would unpack the file."""
     files.write_atomic(files.join(folder, "a.gz"), b"not gzip")
