@@ -1,5 +1,6 @@
 """The pictures of a comparison's report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -86,13 +87,19 @@ def categories(rows: Sequence[Mapping[str, Any]]) -> Picture | None:
     if len(known) <= 12:
         for row in known:
             place = (row["train"], row["gain"]["mean"])
-            axes.annotate(pictures.label(row["name"])[:24], place, (6, 4), textcoords="offset points", fontsize=8.5,
+            offset = (6, 4 if place[1] >= _nearest(row, known)["gain"]["mean"] else -12)
+            axes.annotate(pictures.label(row["name"])[:24], place, offset, textcoords="offset points", fontsize=8.5,
                           color=pictures.INK)  # fmt: skip
     axes.margins(x=0.12)
     _plain_ticks(axes, [row["train"] for row in known])
     axes.set_xlabel("training rows of the category")
     axes.set_ylabel("gain over DCN, points of AUC")
     return pictures.svg(figure, "Gain over DCN by the training rows of a category, with 95% intervals over seeds.")
+
+
+def _nearest(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The other row whose number of training rows is most like its own: its name is the likeliest to be in the way."""
+    return min((other for other in rows if other is not row), key=lambda o: abs(math.log(o["train"] / row["train"])))
 
 
 def _plain_ticks(axes, values: Sequence[float]) -> None:

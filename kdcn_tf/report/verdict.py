@@ -83,8 +83,8 @@ _ON = {
     BETTER: "{first} ranks better than {second} on {parts}",
     WORSE: "{first} ranks worse than {second} on {parts}",
     UNSURE: "no difference between {first} and {second} is shown on {parts}",
-    BETTER_HERE: "{first} ranks better than {second} on the test rows, too few to say so of others, of {parts}",
-    WORSE_HERE: "{first} ranks worse than {second} on the test rows, too few to say so of others, of {parts}",
+    BETTER_HERE: "{first} ranks better than {second} on {parts}, whose test rows are too few to say so of others",
+    WORSE_HERE: "{first} ranks worse than {second} on {parts}, whose test rows are too few to say so of others",
     ONE_SEED: "one seed, which can't tell a gain from chance, has {first} against {second} at {parts}",
     UNDEFINED: "{first} and {second} can't be compared on {parts}",
 }
@@ -95,7 +95,6 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def words(found: dict[str, Any]) -> tuple[str, list[str]]:
-    """The headline of a summary, and sentences below it."""
     """The headline, and sentences below it."""
     titles, full = found["titles"], [gain for gain in found["gains"] if gain["fraction"] == 1]
     if not full:

@@ -280,3 +280,11 @@ def test_the_headline_of_several_sources():
         "A ranks better than B on x (+1.20 points of AUC) and z (+2.00); "
         "no difference between A and B is shown on y (+0.20)."
     )
+
+
+@pytest.mark.parametrize(("low", "high", "word"), [(0.5, 1.9, "better"), (-1.9, -0.5, "worse")])
+def test_the_headline_of_a_source_with_few_rows(low, high, word):
+    few = gain((low + high) / 2, low, high, (-3.0, 3.0), part="y")
+    told = verdict.headline("A", "B", [few, gain(2.0, 1.5, 2.5, part="z")])
+    size = verdict.points(few["mean"])
+    assert told.startswith(f"A ranks {word} than B on y ({size} points of AUC), whose test rows are too few")
