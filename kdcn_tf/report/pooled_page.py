@@ -5,7 +5,7 @@ from typing import Any
 
 from kdcn_tf.pages.content import Number, Page, Section, Table
 from kdcn_tf.report import pages, tables, verdict
-from kdcn_tf.report.runs import DCN, KDCN, NO_PRETRAINING, percent
+from kdcn_tf.report.runs import ABLATION, DCN, KDCN, NO_PRETRAINING, percent
 from kdcn_tf.report.scores import ALL
 
 Report = Mapping[str, Any]
@@ -32,7 +32,8 @@ def page(report: Report) -> Page:
         for gain in report["gains"]
         if gain["part"] in sources and gain["fraction"] in shown and gain["over"] in (DCN, "gbdt", NO_PRETRAINING)
     ]
-    made = [_gains(report), _auc(report), _convergence(report), Section("What the intervals mean", items=_NOTES)]
+    made = [_gains(report), _auc(report), _convergence(report), _ablations(report)]
+    made.append(Section("What the intervals mean", items=_NOTES))
     made += [Section("What is left out or differs", items=report["notes"])] if report["notes"] else []
     made.append(_comparisons(report))
     subtitle = f"{len(names)} comparisons, each counting the same: {', '.join(names)}."
@@ -56,12 +57,18 @@ def _gains(report: Report) -> Section:
             rows = [
                 (titles[gain["over"]], *(_alone(gain["each"][name]) for name in names), tables.gain(gain),
                  tables.drawn(gain["comparisons"]), tables.drawn(gain["test"]), gain["verdict"])
-                for gain in report["gains"] if (gain["part"], gain["fraction"]) == (part, fraction)
+                for gain in report["gains"]
+                if (gain["part"], gain["fraction"]) == (part, fraction) and not _is_ablation(gain["over"])
             ]  # fmt: skip
             if rows:
                 made.append(Table(header, rows, caption=f"On {part}, {percent(fraction)} of the training rows"))
     text = f"Points of AUC by which {titles[KDCN]} ranks better, in each comparison, and their mean."
     return Section(f"What {titles[KDCN]} gains", text, made)
+
+
+def _is_ablation(model: str) -> bool:
+    """K-DCN without pretraining is a rival too, and stays beside the others."""
+    return model.startswith(ABLATION) and model != NO_PRETRAINING
 
 
 def _alone(value: float | None) -> Number | str:
@@ -88,6 +95,30 @@ def _convergence(report: Report) -> Section | None:
     ]
     text = f"What {report['titles'][KDCN]} needs to the best validation AUC of another model, over what that one needs."
     return Section("Convergence", text, [Table(("best of", "steps", "examples"), rows)]) if rows else None
+
+
+def _ablations(report: Report) -> Section | None:
+    undone = {
+        (gain["over"], gain["part"]): gain
+        for gain in report["gains"] if gain["fraction"] == 1 and gain["over"].startswith(ABLATION)
+    }  # fmt: skip
+    models = [model for model in report["titles"] if any(model == over for over, _ in undone)]
+    if not any(map(_is_ablation, models)):
+        return None
+    rows = [
+        (report["titles"][model], *(cell for part in report["parts"] for cell in _undone(undone.get((model, part)))))
+        for model in models
+    ]
+    header = ("model", *(title for part in report["parts"] for title in (f"{part}, over seeds", "over comparisons")))
+    text = (
+        f"{report['titles'][KDCN]} beside itself without one part, or with one choice undone, on all training rows: "
+        "points of AUC that the part brings."
+    )
+    return Section("What each part brings", text, [Table(header, rows)])
+
+
+def _undone(gain: Mapping[str, Any] | None) -> tuple[Number | str, Number | str]:
+    return (tables.gain(gain), tables.drawn(gain["comparisons"])) if gain else ("", "")
 
 
 def _ratio(estimate: Mapping[str, Any]) -> Number | str:

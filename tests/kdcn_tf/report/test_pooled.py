@@ -123,3 +123,23 @@ def test_the_page_shows_every_comparison(report):
     assert list(gains[0].header[:4]) == ["over", "a", "b", "mean, over seeds"]
     (shown,) = (line for line in gains[3].rows if line[0] == "DCN")
     assert [str(cell) for cell in shown[1:3]] == [verdict.points(row(report)["mean"] + shift) for shift in (0, 3)]
+
+
+def test_ablations_have_a_table_of_their_own():
+    models = ("kdcn", "kdcn_no_pretraining", "kdcn_no_user_state", "dcn")
+    runs, judged = comparison.runs(rows=600, seeds=(0, 1), fractions=(1.0,), models=models)
+    report = summarise(runs, judged, titles=comparison.TITLES, dataset=comparison.DATASET, settings={}, resamples=50)
+    found = pooled.pool({"a": report, "b": other(report, 3.0)})
+    made = {section.title: section for section in pooled_page.page(found).sections}
+    (shown,) = made["What each part brings"].tables
+    assert [line[0] for line in shown.rows] == ["K-DCN without pretraining", "K-DCN without user state"]
+    both = row(found, over="kdcn_no_user_state")
+    cell = str(shown.rows[1][1 + 2 * found["parts"].index("movielens")])
+    assert cell.startswith(f"{verdict.points(both['mean'])} (")
+    rivals = {line[0] for table in made["What K-DCN gains"].tables for line in table.rows}
+    assert rivals == {"K-DCN without pretraining", "DCN"}
+
+
+def test_without_ablations_there_is_no_table_of_them(report):
+    made = pooled_page.page(pooled.pool({"a": report, "b": other(report, 3.0)}))
+    assert "What each part brings" not in {section.title for section in made.sections}
