@@ -30,6 +30,15 @@ def entity_key(entity_type: str, raw: str) -> str:
     return raw
 
 
+def entity(entity_type: str, raw: str) -> str:
+    """An entity as one text, `type<TAB>key`, of its raw id or name.
+
+    Raises:
+        ValueError: as `entity_key`.
+    """
+    return f"{entity_type}\t{entity_key(entity_type, raw)}"
+
+
 def value_key(property_name: str, value: str) -> str:
     """Key of a property value: values of different properties are different entities."""
     return f"{property_name}={value}"
@@ -45,9 +54,13 @@ def category_levels(path: list[str] | tuple[str, ...]) -> list[str]:
     return [category_key(path[:level]) for level in range(1, len(path) + 1)]
 
 
-def session_number(key: str) -> int:
-    """What CTR examples hold of a session, to group by: a hash of its pseudonym."""
-    return stable_hash(key)
+def session_number(raw: str) -> int:
+    """What CTR examples hold of a session, to group by: a hash of its pseudonym.
+
+    Raises:
+        ValueError: as `entity_key`.
+    """
+    return stable_hash(entity(ckg.SESSION, raw))
 
 
 def stable_hash(*parts: str) -> int:

@@ -91,7 +91,7 @@ def _impression_row(record: Impression, file: str, line: int):
     payload = (
         entity(ckg.USER, record.user_id),
         record.timestamp,
-        keys.session_number(entity(ckg.SESSION, record.session_id)),
+        keys.session_number(record.session_id),
         record.label,
         record.weight,
         record.source,

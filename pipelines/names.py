@@ -5,14 +5,10 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 
 from kdcn_tf import ckg, keys
+from kdcn_tf.keys import entity
 from kdcn_tf.manifest import DataFile, Manifest, read_file
 from kdcn_tf.records import OOV_ID
 from pipelines.counting import COUNTS, GOOD, CountingDoFn
-
-
-def entity(entity_type: str, raw: str) -> str:
-    """An entity as one text, `type<TAB>key`, of its raw id or name."""
-    return f"{entity_type}\t{keys.entity_key(entity_type, raw)}"
 
 
 def category_entities(path: tuple[str, ...]) -> list[str]:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from kdcn_tf import ckg as schema
 from kdcn_tf import command, extras, files, keys, manifest
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
@@ -91,7 +90,7 @@ def _explained(values: flags.FlagValues, ctr: Manifest, graph: Manifest) -> dict
 
 def _session_number(raw: str) -> int:
     try:
-        return keys.session_number(keys.entity_key(schema.SESSION, raw))
+        return keys.session_number(raw)
     except ValueError as error:
         raise ConfigError(f"--session: {error}") from None
 

@@ -35,8 +35,9 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "raw")
-    if values.candidates and values.session:
-        raise ConfigError("--session: not together with --candidates")
+    given = [name for name in ("candidates", "user", "query") if values[name].value]
+    if given and values.session is not None:
+        raise ConfigError(f"--session: not together with --{given[0]}")
     if (values.user or values.query) and not values.candidates:
         raise ConfigError("--candidates: is required with --user or --query")
     if values.time is not None and not math.isfinite(values.time):
@@ -73,8 +74,6 @@ def _rank(values: flags.FlagValues, raw: manifest.Manifest, asked: Any) -> None:
     known = raw_logs.find_items(values.raw, raw, {*candidates, *(i for items in history.values() for i in items)})
     if unknown := [item for item in candidates if item not in known]:
         raise DataError(f"--candidates: {unknown[0]!r} isn't in the items of {values.raw}")
-    # As build-ctr does with behaviours whose item the logs don't have.
-    history = {kind: [item for item in items if item in known] for kind, items in history.items()}
     inputs = request.inputs(
         user=asked.user_id,
         query=asked.query,

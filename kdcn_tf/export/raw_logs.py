@@ -1,6 +1,5 @@
 """What a ranking request needs from raw logs, found in one streaming pass per stream."""
 
-import heapq
 import itertools
 import math
 from collections.abc import Iterable, Iterator
@@ -91,7 +90,9 @@ def find_history(
     limit: int,
     days: float | None = None,
 ) -> dict[str, list[str]]:
-    """A user's items per behaviour kind strictly before a moment, latest first.
+    """A user's items per behaviour kind strictly before a moment, latest first; as build-ctr counts them.
+
+    A repeated record is one, and items that the logs don't have are left out before `limit` counts.
 
     Args:
         directory: of the raw logs.
@@ -103,24 +104,28 @@ def find_history(
         days: back from `before` that count; None for all.
     """
     since = -math.inf if days is None or math.isinf(before) else before - days * DAY
-    latest: dict[str, list[tuple[float, str]]] = {kind: [] for kind in kinds}
+    events: dict[str, set[tuple[float, str]]] = {kind: set() for kind in kinds}
     for place, record in records_of(directory, raw, "behaviors"):
-        if _text(record, "user_id", place) != user or _text(record, "behavior", place) not in latest:
+        if _text(record, "user_id", place) != user or _text(record, "behavior", place) not in events:
             continue
         event = (_number(record, place), _text(record, "item_id", place))
         if since <= event[0] < before:
-            kept = latest[record["behavior"]]
-            heapq.heappush(kept, event)
-            if len(kept) > limit:
-                heapq.heappop(kept)
-    return {kind: [item for _, item in sorted(kept, reverse=True)] for kind, kept in latest.items()}
+            events[record["behavior"]].add(event)
+    known = find_items(directory, raw, {item for found in events.values() for _, item in found})
+    return {
+        kind: [item for _, item in sorted(found, reverse=True) if item in known][:limit]
+        for kind, found in events.items()
+    }
 
 
 def _number(record: Record, place: str) -> float:
     value = _field(record, "timestamp", place)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DataError(f"{place}: timestamp: not a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise DataError(f"{place}: timestamp: is too large") from None
 
 
 def find_session(directory: str, raw: manifest.Manifest, session: str | None = None) -> Shown:
@@ -142,8 +147,8 @@ def find_session(directory: str, raw: manifest.Manifest, session: str | None = N
         clicked = any(record.get("label") == 1 for record in shown.impressions)
         chosen = shown if clicked and len(shown.impressions) >= MIN_SHOWN else chosen
     if chosen is None:
-        looked_for = f"session {session!r}" if session else f"session with a click and {MIN_SHOWN} candidates"
-        raise DataError(f"{directory}: impressions: no {looked_for}")
+        any_session = f"session with a click and {MIN_SHOWN} candidates"
+        raise DataError(f"{directory}: impressions: no {any_session if session is None else f'session {session!r}'}")
     return chosen
 
 

@@ -79,15 +79,24 @@ class RankRequest:
         for item, own in zip(items, stats, strict=True):
             known = {**_without_nulls(item.get("stats")), **_without_nulls(own)}
             try:
-                rows.append([float(known.get(name, "nan")) for name in self.spec.dense_names])
-            except (TypeError, ValueError):
-                raise DataError(f"item {item['item_id']!r}: stats: not a number") from None
+                rows.append([_number(known[name]) if name in known else np.nan for name in self.spec.dense_names])
+            except ValueError as error:
+                raise DataError(f"item {item['item_id']!r}: stats: {error}") from None
         return np.array(rows, np.float32).reshape(len(items), len(self.spec.dense_names))
 
 
 def _without_nulls(stats: Mapping[str, Any] | None) -> dict[str, Any]:
     """Null counts as absent, as in the logs."""
     return {name: value for name, value in (stats or {}).items() if value is not None}
+
+
+def _number(value: Any) -> float:
+    """Refuses what the pipelines would put aside."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("not a number")
+    if not abs(value) <= float(np.finfo(np.float32).max):
+        raise ValueError("is too large or not finite")
+    return float(value)
 
 
 def _categories(item: Record) -> list[str]:

@@ -91,6 +91,8 @@ def test_labels_weights_and_sessions(chain):
     assert (train[10][records.LABEL], train[11][records.LABEL]) == ([1.0], [0.0])
     assert (train[10][records.WEIGHT], test[100][records.WEIGHT]) == ([1.0], [2.0])
     assert train[10][records.SESSION] == train[11][records.SESSION] != test[100][records.SESSION]
+    # `kdcn explain --session` looks for it by the id in the logs.
+    assert train[10][records.SESSION] == [keys.session_number("q1")]
 
 
 def test_positions_as_the_log_counts_them(chain):

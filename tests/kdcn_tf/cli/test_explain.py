@@ -15,7 +15,7 @@ from kdcn_tf.cli import evaluate, explain
 from kdcn_tf.data.ctr import read_all
 from kdcn_tf.export import explanation
 
-SESSION = keys.session_number(keys.entity_key(ckg.SESSION, "c7"))
+SESSION = keys.session_number("c7")
 
 
 def bare_example(session: int, item: int, label: float) -> bytes:

@@ -92,6 +92,7 @@ def test_behaviours_of_items_outside_the_logs_do_not_count(shop, tmp_path, capsy
         ([], 2, "--model: is required"),
         (["--model={root}/served"], 2, "--raw: is required"),
         (["--model={root}/served", "--raw={root}/raw", "--session=s1", "--candidates=a"], 2, "not together with"),
+        (["--model={root}/served", "--raw={root}/raw", "--session=s1", "--user=u"], 2, "not together with --user"),
         (["--model={root}/served", "--raw={root}/raw", "--user=u1"], 2, "--candidates: is required with --user or"),
         (["--model={root}/served", "--raw={root}/raw", "--candidates=a,zz"], 65, "'zz' isn't in the items of"),
         (["--model={root}/served", "--raw={root}/raw", "--session=zz"], 65, "no session 'zz'"),

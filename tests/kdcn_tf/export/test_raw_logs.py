@@ -9,10 +9,11 @@ from kdcn_tf.errors import DataError
 from kdcn_tf.export import raw_logs
 
 KINDS = ("click", "cart")
+ITEMS = [*written.ITEMS, *(written.ITEMS[0] | {"item_id": name} for name in "abcdx4")]
 
 
 def open_raw(tmp_path, **changed):
-    folder = written.write_raw(tmp_path / "raw", written.streams(**changed))
+    folder = written.write_raw(tmp_path / "raw", written.streams(**{"items": ITEMS, **changed}))
     return str(folder), manifest.read(str(folder), manifest.RAW)
 
 
@@ -60,6 +61,12 @@ def test_history_of_the_kinds_and_user_asked_for(tmp_path):
     assert history(open_raw(tmp_path, behaviors=rows), user="7") == {"click": ["4"], "cart": ["b"]}
 
 
+def test_history_counts_as_build_ctr_does(tmp_path):
+    gone = [event(when, "gone") for when in (6, 7, 8)]
+    raw = open_raw(tmp_path, behaviors=[event(1, "a"), event(2, "b"), event(2, "b"), event(3, "b"), *gone])
+    assert history(raw, limit=3)["click"] == ["b", "b", "a"]
+
+
 def test_history_goes_back_some_days(tmp_path):
     day = raw_logs.DAY
     raw = open_raw(tmp_path, behaviors=[event(day - 1, "a"), event(day, "b"), event(2 * day, "c")])
@@ -72,7 +79,8 @@ def test_history_goes_back_some_days(tmp_path):
     ("row", "message"),
     [
         ("{", "malformed JSON"), ("[]", "not a JSON object"),
-        (event("5", "a"), "timestamp: not a number"), (event(True, "a"), "timestamp: not a number"),
+        (event("5", "a"), "timestamp: not a number"), (event(10**400, "a"), "timestamp: is too large"),
+        (event(True, "a"), "timestamp: not a number"),
         (event(5, None), "item_id: is missing"), ({"behavior": "click"}, "user_id: is missing"),
     ],
 )  # fmt: skip

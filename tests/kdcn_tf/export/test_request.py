@@ -100,6 +100,9 @@ def test_an_unknown_user_has_no_pseudonym(request_of):
 
 
 def test_a_statistic_that_is_no_number_names_the_item(request_of):
-    item = served.ITEMS[0] | {"stats": {"price": "cheap"}}
-    with pytest.raises(DataError, match="item 'a': stats: not a number"):
-        request_of.inputs(user="", query="", history={}, items=[item])
+    wrong = {"cheap": "not a number", "12": "not a number", True: "not a number"}
+    wrong |= {10**400: "is too large", 1e39: "is too large", float("nan"): "is too large or not finite"}
+    for price, message in wrong.items():
+        item = served.ITEMS[0] | {"stats": {"price": price}}
+        with pytest.raises(DataError, match=f"item 'a': stats: {message}"):
+            request_of.inputs(user="", query="", history={}, items=[item])
