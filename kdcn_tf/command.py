@@ -119,4 +119,22 @@ def _parse(name: str, values: flags.FlagValues, arguments: list[str], pass_throu
         raise ConfigError(f"{error}; see kdcn {name} --help") from None
     if rest and not pass_through:
         raise ConfigError(f"unexpected argument {rest[0]!r}; see kdcn {name} --help")
+    for flag in {values[key].name: values[key] for key in values}.values():
+        _check_texts(flag)
     return rest
+
+
+def _check_texts(flag: flags.Flag) -> None:
+    """Refuses a text that is empty, as of a shell's variable that isn't set, or isn't UTF-8, as Beam's names are.
+
+    A flag whose default is empty may be.
+    """
+    given = flag.value if isinstance(flag.value, list) else [flag.value]
+    texts = [value for value in given if isinstance(value, str)] if flag.present else []
+    if "" in texts and flag.default != "":
+        raise ConfigError(f"--{flag.name}: is empty")
+    for value in texts:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"--{flag.name}: {value!r} is not UTF-8") from None

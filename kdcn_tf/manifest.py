@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -284,12 +286,31 @@ def prepare_output(directory: str, kind: str, overwrite: bool = False, leftovers
 def discarded_on_failure(directory: str) -> Iterator[None]:
     """Empties the directory of `prepare_output` if the work in it fails, so that the same command can run again."""
     try:
-        yield
+        with terminated_as_interrupted():
+            yield
     except BaseException:
-        for name in files.names_below(directory):
-            files.remove(files.join(directory, name))
-        files.remove_empty_dirs(directory)
+        clear(directory)
         raise
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Inside, SIGTERM, which would end the process at once, raises KeyboardInterrupt as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def clear(directory: str) -> None:
+    """Removes all that is in a directory."""
+    for name in files.names_below(directory):
+        files.remove(files.join(directory, name))
+    files.remove_empty_dirs(directory)
 
 
 def _remove_dataset(directory: str, kind: str, leftovers: Sequence[str]) -> None:

@@ -242,6 +242,8 @@ def _load_yaml(text: str) -> Any:
         raise YamlError(str(error).splitlines()[0], None) from None
     except RecursionError:
         raise YamlError("nested too deeply", None) from None
+    except ValueError as error:  # of what looks like a date or a number, and is none
+        raise YamlError(str(error), None) from None
 
 
 def read_mapping(path: str, what: str) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def open_run(
 ) -> None:
     """Makes a run's output directory, or finds the unfinished run that it holds, and takes it for this process.
 
+    A run that ended before it saved anything doesn't count: its directory is cleared for one of other options.
+
     Args:
         directory: of the run.
         kind: of the dataset that the run will leave.
@@ -64,11 +66,22 @@ def open_run(
     old = files.read_bytes(path).decode(errors="replace")
     known = dict(_PART.findall(old))
     wanted = {**known, **(settings or {})}
-    if wrong := _difference(old, _text(inputs, {name: wanted[name] for name in known}, body)):
+    wrong = _difference(old, _text(inputs, {name: wanted[name] for name in known}, body))
+    if wrong and not finished and not _holds_work(directory):
+        manifest.clear(directory)
+        files.write_atomic(path, _text(inputs, settings or {}, body).encode())
+        return
+    if wrong:
         state = "a" if finished else "an unfinished"
         raise ConfigError(f"{directory}: holds {state} run of another configuration or input ({wrong})")
     if wanted.keys() > known.keys():
         files.write_atomic(path, _text(inputs, wanted, body).encode())
+
+
+def _holds_work(directory: str) -> bool:
+    """Whether anything would be lost with the directory: not if the run failed before it saved anything."""
+    names = [name for name in files.names_below(directory) if name != manifest.CONFIG_FILE]
+    return any(name.split("/")[0] != TENSORBOARD for name in names)
 
 
 def _text(inputs: Mapping[str, str], settings: Mapping[str, str], body: str) -> str:

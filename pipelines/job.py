@@ -69,7 +69,7 @@ def run(
     path = files.join(directory, _RESULTS)
     handed_over = engines.is_handed_over(beam_config)
     try:
-        with _without_known_tracebacks(), _pipeline(beam_config) as pipeline:
+        with manifest.terminated_as_interrupted(), _without_known_tracebacks(), _pipeline(beam_config) as pipeline:
             together = _collect(build(pipeline), directory)
             last = beam.Map(_finish_results, finish) if handed_over else beam.Map(_write_results, path)
             _ = together | ("Finish" if handed_over else "WriteResults") >> last

@@ -48,7 +48,8 @@ class RawWriter:
 
     def _write(self, group: str, name: str, lines: Iterable[str]) -> int:
         try:
-            count = self._write_lines(group, name, lines)
+            with manifest.terminated_as_interrupted():
+                count = self._write_lines(group, name, lines)
         except BaseException:
             # Wrong input data show only here: the same command has to work once they are mended.
             for left in [name, *(entry.name for made in self.groups.values() for entry in made)]:

@@ -59,6 +59,9 @@ def test_the_return_value_is_the_exit_code():
         (["--preset=none"], "--preset none: unknown; known: default, paper, quick"),
         (["--config=nowhere.yaml"], "nowhere.yaml: No such file or directory"),
         ([], "--output: is required"),
+        (["--output="], "--output: is empty"),
+        (["--config=", "--output=x"], "--config: is empty"),
+        (["--output=g\udcff"], "--output: 'g\\udcff' is not UTF-8"),
     ],
 )
 def test_wrong_arguments_exit_2(capsys, arguments, message):
@@ -70,6 +73,15 @@ def test_wrong_arguments_exit_2(capsys, arguments, message):
     err = capsys.readouterr().err
     assert err.startswith("kdcn try: error: ")
     assert message in err
+
+
+def test_a_text_that_is_empty_by_default_may_be(tmp_path):
+    def main(argv):
+        values = command.new_flags()
+        flags.DEFINE_string("user", "", "the user", flag_values=values)
+        command.run("try", "Tries.", values, lambda values, _: len(values.user), argv)
+
+    assert run(main, "--user=") == 0
 
 
 def test_arguments_reach_the_call(tmp_path):

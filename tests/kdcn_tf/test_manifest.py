@@ -1,6 +1,9 @@
 """What is refused when one program reads, or replaces, what another wrote."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -146,3 +149,17 @@ def test_a_manifest_with_a_wrong_part_is_refused(dataset, part, value):
     path = dataset / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {part: value}))
     assert refusal(dataset).startswith(f"{path}: not a manifest: ")
+
+
+def test_work_that_is_terminated_leaves_nothing(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work():
+        with manifest.discarded_on_failure(str(tmp_path)):
+            (tmp_path / "half").write_text("a")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert (list(tmp_path.iterdir()), signal.getsignal(signal.SIGTERM)) == ([], before)

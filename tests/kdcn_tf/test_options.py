@@ -68,7 +68,13 @@ def test_assignments():
     assert options.parse_assignment("a.b=[2, 4]") == ("a.b", [2, 4])
     assert options.parse_assignment(" a.b = null") == ("a.b", None)
     assert options.parse_assignment("a.b=x=y") == ("a.b", "x=y")
-    for text, wrong in [("a.b", "expected section.field=value"), ("a=1", "expected"), ("a.b=[", "not valid YAML")]:
+    for text, wrong in [
+        ("a.b", "expected section.field=value"),
+        ("a=1", "expected"),
+        ("a.b=[", "not valid YAML"),
+        ("a.b=2023-02-30", "not valid YAML"),
+        ("a.b=0x_", "not valid YAML"),
+    ]:
         with pytest.raises(ConfigError, match=wrong):
             options.parse_assignment(text)
 
