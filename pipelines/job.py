@@ -75,6 +75,8 @@ def run(
             _ = together | ("Finish" if handed_over else "WriteResults") >> last
     except BaseException as error:
         discard(directory)
+        if str(error).startswith(KeyboardInterrupt.__name__):  # in a step, Beam makes an error of it
+            raise KeyboardInterrupt from None
         known = _known(error)
         if known is None:
             raise

@@ -1,7 +1,11 @@
 """Choice of runner, and what comes back from workers."""
 
 import gzip
+import os
+import signal
+import time
 
+import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 from support.raw_logs import ITEMS, run, write_lines
@@ -29,6 +33,23 @@ def test_the_users_choice_wins():
 def test_mistyped_options_are_refused():
     with pytest.raises(ConfigError, match="--runer: neither"):
         job.beam_options(["--runer=X"], 1)
+
+
+def interrupted_step(number):
+    os.kill(os.getpid(), signal.SIGTERM if number else signal.SIGINT)
+    time.sleep(10)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_job_that_is_stopped_in_a_step_ends_as_interrupted(tmp_path, number):
+    def build(pipeline):
+        step = pipeline | beam.Create([number]) | beam.FlatMap(interrupted_step)
+        return job.Outputs(dead=[step])
+
+    (tmp_path / "half").write_text("a")
+    with pytest.raises(KeyboardInterrupt):
+        job.run(build, lambda results: None, directory=str(tmp_path), beam_config=job.beam_options([], 1))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
