@@ -8,12 +8,12 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from absl import flags
 
-from kdcn_tf import config, errors, options
+from kdcn_tf import config, errors, files, options
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError, KdcnError
 
@@ -32,7 +32,10 @@ def new_flags(with_config: bool = True) -> flags.FlagValues:
 
 def output_flags(values: flags.FlagValues, what: str) -> None:
     flags.DEFINE_string("output", None, f"directory to write {what} to; has to be fresh", flag_values=values)
-    flags.DEFINE_bool("overwrite", False, "replace a finished dataset in --output", flag_values=values)
+    flags.DEFINE_bool(
+        "overwrite", False, "replace a finished dataset in --output; it goes before the new one is made",
+        flag_values=values,
+    )  # fmt: skip
 
 
 def required(values: flags.FlagValues, *names: str) -> None:
@@ -44,6 +47,29 @@ def required(values: flags.FlagValues, *names: str) -> None:
     for name in names:
         if not values[name].value:
             raise ConfigError(f"--{name}: is required")
+
+
+def output_apart(values: flags.FlagValues, *names: str, beside: Mapping[str, str] | None = None) -> None:
+    """Refuses an --output that is an input too, as --overwrite would remove what is to be read.
+
+    Args:
+        values: the command's flags.
+        names: flags that each name an input directory, or a list of them; those that aren't given don't count.
+        beside: input directories that stand beside the flags, by what messages call them.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    if not values.output:
+        return
+    inputs = dict(beside or {})
+    for name in names:
+        given = values[name].value or ()
+        found = [given] if isinstance(given, str) else given
+        inputs |= {f"--{name} {directory}": directory for directory in found}
+    for what, directory in inputs.items():
+        if files.same_place(directory, values.output):
+            raise ConfigError(f"{what}: is --output {values.output} too; name another directory to write to")
 
 
 def operands(name: str, rest: list[str]) -> list[str]:

@@ -63,6 +63,13 @@ def last_name(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two paths lead to the same file or directory, local ones through links too."""
+    if is_remote(one) or is_remote(other):
+        return one.rstrip("/") == other.rstrip("/")
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def exists(path: str) -> bool:
     return _remote(path).exists(path) if is_remote(path) else os.path.exists(path)
 

@@ -32,6 +32,7 @@ def _flags() -> flags.FlagValues:
 
 def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     command.required(values, "output")
+    command.output_apart(values, "raw", "base")
     source = inputs.from_flags(values, _STREAMS)
     config = command.resolve_config(values, source.suggested)
     graph.train_end(config)

@@ -32,6 +32,7 @@ def _flags() -> flags.FlagValues:
 
 def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     command.required(values, "ckg", "output")
+    command.output_apart(values, "raw", "ckg")
     source = inputs.from_flags(values, ctr.STREAMS)
     source.require("items", "impressions")
     config = command.resolve_config(values, source.suggested)

@@ -35,6 +35,7 @@ def _flags() -> flags.FlagValues:
 def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
     directories, beam_arguments = split_arguments(rest, "A", "B")
     command.required(values, "output")
+    command.output_apart(values, beside=dict(zip(("A", "B"), directories, strict=True)))
     extras.check(*extras.PAGES)
     for directory in directories:
         if manifest.kind_of(directory) != manifest.STATISTICS:

@@ -50,6 +50,7 @@ def split_arguments(rest: Sequence[str], *names: str) -> tuple[list[str], list[s
 def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
     (directory,), beam_arguments = split_arguments(rest, "DATASET")
     command.required(values, "output")
+    command.output_apart(values, "ckg", beside={"DATASET": directory})
     made = collect.read_dataset(directory)
     if values.ckg and made.kind != manifest.CTR:
         raise ConfigError(f"--ckg: names the categories of CTR examples; {directory} is a {made.kind} dataset")

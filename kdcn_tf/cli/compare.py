@@ -62,6 +62,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
+    command.output_apart(values, "ctr", "embeddings", "more_embeddings", "raw", "ckg")
     found = ctr_inputs.read(values)
     models, scarce = _names(values.models, "models"), _names(values.scarce, "scarce")
     if values.ablations:

@@ -59,6 +59,7 @@ def _models(arguments: Sequence[str]) -> dict[str, str]:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
+    command.output_apart(values, "ctr", "raw", "ckg")
     models, baselines = _models(values.model or ()), list(dict.fromkeys(values.baseline or ()))
     if not models and not baselines:
         raise ConfigError("--model: is required, or --baseline")

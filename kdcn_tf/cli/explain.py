@@ -40,6 +40,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ctr", "ckg")
+    command.output_apart(values, "model", "ctr", "ckg")
     if (values.row is None) == (values.session is None):
         raise ConfigError("--row: is required, or --session; not both")
     if values.output:

@@ -35,6 +35,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ckg", "output")
+    command.output_apart(values, "model", "ckg")
     from kdcn_tf.export import formats
 
     if unknown := [name for name in values.format if name not in formats.NAMES]:

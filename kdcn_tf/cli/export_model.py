@@ -31,6 +31,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "model", "ctr", "ckg", "output")
+    command.output_apart(values, "model", "ctr", "ckg", "evaluation")
     ctr = manifest.read(values.ctr, manifest.CTR)
     graph = manifest.read(values.ckg, manifest.CKG)
     from kdcn_tf.data import filesystems

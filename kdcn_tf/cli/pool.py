@@ -31,6 +31,7 @@ def _call(values: flags.FlagValues, rest: list[str]) -> None:
     if len(rest) < 2:
         raise ConfigError(f"two comparisons are needed at the least, got {len(rest)}; see kdcn {NAME} --help")
     command.required(values, "output")
+    command.output_apart(values, beside={directory: directory for directory in rest})
     read = {directory: manifest.read(directory, manifest.COMPARISON) for directory in rest}
     marks = [read[directory].fingerprint() for directory in rest]
     for place, (directory, mark) in enumerate(zip(rest, marks, strict=True)):

@@ -13,7 +13,6 @@ from absl import flags
 
 from kdcn_tf import command, costs, files, manifest, options
 from kdcn_tf.config import Config
-from kdcn_tf.errors import ConfigError
 from kdcn_tf.runs import TENSORBOARD, open_run
 
 NAME = "train-ckg"
@@ -37,11 +36,10 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ckg", "output")
+    command.output_apart(values, "ckg", "warm_start")
     ckg = manifest.read(values.ckg, manifest.CKG)
     config = command.resolve_config(values, {"ckg.stored_neighbors": ckg.number("stored_neighbors")})
     start = values.warm_start
-    if start is not None and files.join(start, "") == files.join(values.output, ""):
-        raise ConfigError(f"--warm_start: {start} is --output too")
     trained = manifest.read(start, manifest.CKG_MODEL) if start is not None else None
     _settle_tensorflow(config, ckg)
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it

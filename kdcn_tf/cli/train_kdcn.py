@@ -31,6 +31,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "output")
+    command.output_apart(values, "ctr", "embeddings")
     found = ctr_inputs.read(values)
     marks = found.fingerprints(found.config.kdcn.pretrained)
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it

@@ -53,6 +53,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "ctr", "model", "output")
+    command.output_apart(values, "ctr", "embeddings")
     if not 0 < values.fraction <= 1:
         raise ConfigError(f"--fraction: must be in (0, 1], got {values.fraction}")
     if files.is_remote(values.output):

@@ -182,6 +182,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "input", "output")
+    command.output_apart(values, "input")
     made = Importer(find(values.input, SEARCHES), find(values.input, PRODUCTS))
     writer = RawWriter(values.output, values.overwrite)
     # In this order: items tell which products are known, sessions how many users there are.

@@ -86,6 +86,7 @@ def _flags() -> flags.FlagValues:
 
 def _call(values: flags.FlagValues, _: list[str]) -> None:
     command.required(values, "redial", "movielens", "output")
+    command.output_apart(values, "redial", "movielens")
     if not 0 < values.until <= 1:
         raise ConfigError(f"--until={values.until} isn't in (0, 1]")
     config = command.resolve_config(values)

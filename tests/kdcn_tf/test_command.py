@@ -84,6 +84,23 @@ def test_a_text_that_is_empty_by_default_may_be(tmp_path):
     assert run(main, "--user=") == 0
 
 
+def test_an_output_that_is_an_input_too_is_refused(capsys, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+
+    def call(values, rest):
+        command.output_apart(values, "preset", "set", beside=dict.fromkeys(rest, "elsewhere") | {"A": "a/b"})
+
+    def tried(*arguments):
+        return run(make(call), f"--output={tmp_path}/link", *arguments), capsys.readouterr().err
+
+    assert tried(f"--preset={tmp_path}", f"--set={tmp_path}/x") == (0, "")
+    code, error = tried("--set=x", f"--set={tmp_path}/data/")
+    assert (code, f"--set {tmp_path}/data/: is --output {tmp_path}/link too; name another" in error) == (2, True)
+    assert "A: is --output a/b/ too" in (tried("--output=a/b/")[1])
+    assert run(make(call)) == 0
+
+
 def test_arguments_reach_the_call(tmp_path):
     seen = []
 

@@ -82,6 +82,16 @@ def test_the_last_name_of_a_path(path):
     assert files.last_name(path) == "ctr"
 
 
+def test_the_same_place(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    assert files.same_place(f"{tmp_path}/data", f"{tmp_path}/link/../data/.")
+    assert files.same_place(f"{tmp_path}/data/new", f"{tmp_path}/link/new")
+    assert not files.same_place(f"{tmp_path}/data", f"{tmp_path}/other")
+    assert files.same_place("gs://bucket/data/", "gs://bucket/data")
+    assert not files.same_place("gs://bucket/data", "gs://bucket/other")
+
+
 def test_reading(folder):
     """Bytes come as they stand; by its name Beam would unpack the file."""
     files.write_atomic(files.join(folder, "a.gz"), b"not gzip")

@@ -182,7 +182,7 @@ def test_name_mode_shares_relations(tmp_path):
         (["--users={tmp}/items.jsonl", "--set=time.train_end=1", "--output={tmp}/out"], 65, "items: the input"),
         (["--raw={tmp}/nothing", "--output={tmp}/out"], 65, "not a finished raw dataset"),
         (["--raw={tmp}/raw", "--output={tmp}/out", "--mistyped=1"], 2, "--mistyped: neither"),
-        (["--raw={tmp}/raw", "--output={tmp}/raw"], 2, "not empty"),
+        (["--raw={tmp}/raw", "--output={tmp}/raw"], 2, "raw too; name another directory"),
         (["--raw={tmp}/raw", "--extra_triples=x", "--output={tmp}/out"], 2, "expected GLOB:HEAD_TYPE:TAIL_TYPE"),
         (["--raw={tmp}/raw", "--extra_triples={tmp}/*l:a:B/c", "--output={tmp}/out"], 2, "isn't an entity type"),
     ],
@@ -280,6 +280,18 @@ def test_growing_twice_gives_the_same_ids_for_what_was_there(grown, tmp_path):
     assert made.id_map.spans("user")[1:] == (
         (before.id_map.grown["user"][0]), (before.id_map.num_ids, before.id_map.num_ids + 1),
     )  # fmt: skip
+
+
+def test_a_base_is_not_overwritten_by_what_grows_from_it(graph, tmp_path, capsys):
+    base, _ = graph
+    (tmp_path / "link").symlink_to(base)
+    before = {path.name: path.read_bytes() for path in base.iterdir()}
+    raw = write_raw(tmp_path / "raw", streams())
+    for output in (base, tmp_path / "link"):
+        capsys.readouterr()
+        assert run(build_ckg.main, "--raw", raw, "--base", base, "--output", output, *WHOLE, "--overwrite") == 2
+        assert f"--base {base}: is --output {output} too" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in base.iterdir()} == before
 
 
 def test_a_base_of_later_or_other_relations_is_refused(graph, tmp_path, capsys):

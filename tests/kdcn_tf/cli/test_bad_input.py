@@ -144,6 +144,17 @@ def test_train_kdcn_on_wrong_examples(error, change, code, message):
     assert (found[0], found[1][: len(message)]) == (code, message)
 
 
+def test_a_model_is_not_overwritten_by_what_starts_from_it(made, tmp_path, capsys):
+    assert train(made, tmp_path / "model") == 0
+    before = (tmp_path / "model/weights.index").read_bytes()
+    code = run(cli.main, "train-ckg", f"--ckg={made}/graph", f"--warm_start={tmp_path}/./model",
+               f"--output={tmp_path}/model", "--overwrite", *(f"--set={text}" for text in PRETRAIN))  # fmt: skip
+    assert (code, f"--warm_start {tmp_path}/./model: is --output {tmp_path}/model too" in capsys.readouterr().err) == (
+        2, True,
+    )  # fmt: skip
+    assert (tmp_path / "model/weights.index").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("command", "dataset", "change", "code", "message"),
     [

@@ -153,7 +153,7 @@ def test_a_dataset_of_other_ids_is_refused_with_both_fingerprints(chain, tmp_pat
         (["--ctr={root}/ctr", "--output={out}", "--model=lr=x", "--baseline=lr"], 2, "a baseline has this name"),
         (["--ctr={root}/ctr", "--output={out}", "--model=a=x", "--slices=colour"], 2, "unknown slice 'colour'; known"),
         (["--ctr={root}/ctr", "--output={out}", "--model=a={root}/ctr"], 65, "kind 'ctr', expected"),
-        (["--ctr={root}/ctr", "--output={root}/ctr", "--model=a={root}/one"], 2, "not empty"),
+        (["--ctr={root}/ctr", "--output={root}/ctr", "--model=a={root}/one"], 2, "ctr too; name another"),
         (["--ctr={root}/ctr", "--output={out}", "--model=a={root}/one", "--raw={other}"], 2, "built from other logs"),
     ],
 )
