@@ -90,11 +90,16 @@ class Fields:
 
     @staticmethod
     def as_text(name: str, value: Any) -> str:
-        """A property's value as text: numbers and truth values as JSON writes them."""
+        """A property's value as text: whole numbers by their digits, others by 12 at the most, truth values as in JSON.
+
+        A float stands for a whole number where no other one could be meant, so 1 and 1.0 are one value.
+        """
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, (int, float)):
-            return f"{_finite(name, value):.12g}"
+            number = _finite(name, value)
+            is_whole = isinstance(value, int) or (number.is_integer() and abs(number) <= LARGEST_WHOLE)
+            return str(int(value)) if is_whole else f"{number:.12g}"
         if not isinstance(value, str):
             raise RecordError(name, "not a text or number")
         return _valid(name, value)

@@ -69,6 +69,19 @@ def test_null_is_absent():
     assert parse("sessions", SESSION | {"intention": None}).intention is None
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (4006381333931, "4006381333931"), (4006381333932, "4006381333932"), (4006381333932.0, "4006381333932"),
+        (-(10**20) - 1, "-100000000000000000001"), (1, "1"), (1.0, "1"), (-0.0, "0"), (0.1 + 0.2, "0.3"),
+        (1e20, "1e+20"), (True, "true"),
+    ],
+)  # fmt: skip
+def test_numbers_as_values_of_properties(value, shown):
+    """Bar codes that differ stay two; a float is a whole number where no other one could be meant."""
+    assert parse("items", ITEM | {"properties": {"p": value}}).properties == (("p", shown),)
+
+
 def test_unknown_fields_are_counted():
     assert logs.parse("users", b'{"user_id": "u", "age": 3, "town": "x"}', CONFIG)[1] == 2
 
