@@ -107,7 +107,9 @@ class CkgConfig(Section):
     ids_per_file: int = option(100_000, "entities in one id map or adjacency file", at_least(1))
     stored_neighbors: int = option(20, "neighbours kept per entity (K)", at_least(1))
     hash_salt: int = option(
-        0, "another number gives other entity hashes, for the rare graph in which two collide", seed_range
+        0,
+        "another number gives other hashes of entities and relations, for the rare graph in which two collide",
+        seed_range,
     )
 
     def __post_init__(self) -> None:

@@ -52,9 +52,10 @@ def columns_of(stream: str, config: CkgConfig) -> frozenset[str] | None:
 
 
 @functools.cache
-def pattern_hash(pattern: Pattern) -> np.uint32:
-    """Half a hash: there are few patterns, and one per triple."""
-    return hashing.of_texts([f"{pattern.head}\t{pattern.relation}\t{pattern.tail}"], "pattern")[0].astype(np.uint32)
+def pattern_hash(pattern: Pattern, salt: int) -> np.uint32:
+    """Half a hash: there are few patterns, and one per triple. Two that are equal are refused (`pipelines.triples`)."""
+    text = f"{pattern.head}\t{pattern.relation}\t{pattern.tail}"
+    return hashing.of_texts([text], "pattern", salt)[0].astype(np.uint32)
 
 
 class _Batch:
@@ -132,7 +133,7 @@ class _Batch:
                 DIGEST: self.rows.column(DIGEST) if digest is None else digest,
                 LINE: self.rows.column(LINE),
                 HEAD: lists(t[2] for t in self._triples),
-                PATTERN: lists((np.full(len(t[0]), pattern_hash(t[1])) for t in self._triples), np.uint32),
+                PATTERN: lists((np.full(len(t[0]), pattern_hash(t[1], self._salt)) for t in self._triples), np.uint32),
                 TAIL: lists(t[3] for t in self._triples),
             }
         )

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from kdcn_tf import ckg, records
 from kdcn_tf.config import CkgConfig
+from kdcn_tf.errors import DataError
 from pipelines import adjacency, batches, exchange, hashing, writing
 from pipelines.adjacency import PAIR
 from pipelines.batches import column
@@ -63,15 +64,11 @@ def relation_patterns(
     return {name: rows[0] for name, rows in found.items()} if mode == "pattern" else found
 
 
-def _code(pattern: ckg.Pattern) -> int:
-    return int(pattern_hash(pattern))
-
-
-def relation_ids(patterns: Iterable[Pattern], mode: str, before: Iterable[ckg.Pattern]) -> dict[int, int]:
+def relation_ids(patterns: Mapping[int, Pattern], mode: str, before: Iterable[ckg.Pattern]) -> dict[int, int]:
     """Pattern hash -> relation id."""
-    found = [ckg.Pattern(*names) for names in patterns]
-    ids = {name: number for number, name in enumerate(relation_patterns(found, mode, before))}
-    return {_code(p): ids[ckg.relation_key(p, mode)] for p in found}
+    found = {code: ckg.Pattern(*names) for code, names in patterns.items()}
+    ids = {name: number for number, name in enumerate(relation_patterns(found.values(), mode, before))}
+    return {code: ids[ckg.relation_key(pattern, mode)] for code, pattern in found.items()}
 
 
 class _Place(CountingDoFn):
@@ -79,7 +76,7 @@ class _Place(CountingDoFn):
 
     def __init__(self, config: CkgConfig, to: Exchange):
         self._triples_per_file, self._to = config.triples_per_file, to
-        self._fractions = config.valid_fraction, config.test_fraction
+        self._fractions, self._salt = (config.valid_fraction, config.test_fraction), config.hash_salt
 
     def process(
         self, element: tuple[int, Iterable[bytes]], stated: int, patterns: Mapping[int, Pattern]
@@ -129,7 +126,7 @@ class _Place(CountingDoFn):
 
     def _owned(self, rows: pa.Table) -> Iterator[tuple[int, bytes]]:
         """Values and their properties."""
-        mine = column(rows, PATTERN) == pattern_hash(ckg.PROPERTY_HAS_VALUE)
+        mine = column(rows, PATTERN) == pattern_hash(ckg.PROPERTY_HAS_VALUE, self._salt)
         values = column(rows, TAIL)[mine]
         owned = pa.table({"value": values, "property": column(rows, HEAD)[mine]})
         for part, found in batches.split(owned, hashing.parts(values, self._to.parts)):
@@ -236,7 +233,7 @@ class PlaceTriples(beam.PTransform):
 
     def __init__(self, config: CkgConfig, to: Exchange):
         super().__init__()
-        self._place = _Place(config, to)
+        self._place, self._salt = _Place(config, to), config.hash_salt
 
     def expand(self, inputs):
         stated = (
@@ -248,7 +245,7 @@ class PlaceTriples(beam.PTransform):
             inputs["names"]
             | "EachName" >> beam.Distinct()
             | "GatherNames" >> beam.combiners.ToList()
-            | "NamesByCode" >> beam.Map(_by_code)
+            | "NamesByCode" >> beam.Map(by_code, self._salt)
         )
         placed = (
             inputs["triples"]
@@ -268,8 +265,22 @@ class PlaceTriples(beam.PTransform):
         return {GOOD: placed[GOOD], TOLD: placed[TOLD], "patterns": patterns, COUNTS: placed[COUNTS]}
 
 
-def _by_code(names: list[Pattern]) -> dict[int, Pattern]:
-    return {_code(ckg.Pattern(*name)): (name[0], name[1], name[2]) for name in names}
+def by_code(names: Iterable[Pattern], salt: int) -> dict[int, Pattern]:
+    """Pattern hash -> pattern.
+
+    Raises:
+        DataError: two patterns have the same hash.
+    """
+    found: dict[int, Pattern] = {}
+    for head, relation, tail in sorted(names):
+        pattern = ckg.Pattern(head, relation, tail)
+        other = found.setdefault(int(pattern_hash(pattern, salt)), (head, relation, tail))
+        if other != (head, relation, tail):
+            raise DataError(
+                f"relations {ckg.Pattern(*other).name} and {pattern.name} have the same 32-bit hash; "
+                "rename one, or set ckg.hash_salt to another number and build the graph again"
+            )
+    return found
 
 
 class WriteTriples(beam.PTransform):
@@ -280,9 +291,7 @@ class WriteTriples(beam.PTransform):
         self._encode, self._mode, self._before = _Encode(directory, config, to), config.relation_mode, tuple(before)
 
     def expand(self, inputs):
-        relations = inputs["patterns"] | "RelationIds" >> beam.Map(
-            lambda used, mode, before: relation_ids(used.values(), mode, before), self._mode, self._before
-        )
+        relations = inputs["patterns"] | "RelationIds" >> beam.Map(relation_ids, self._mode, self._before)
         ids = inputs["ids"] | "Ids" >> beam.MapTuple(lambda file, part, told: (file, (_IDS, part, *told)))
         written = (
             (inputs["placed"], ids)

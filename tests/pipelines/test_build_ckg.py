@@ -156,6 +156,20 @@ def test_extra_triples_and_interactions_need_known_items(tmp_path, capsys):
     assert made.require_id_map().ranges["concept"][1] == made.require_id_map().num_ids
 
 
+def test_relations_with_equal_hashes_are_refused(tmp_path, capsys):
+    """Both have pattern hash 400939432; they were one relation, which had the name of one of them."""
+    raw = write_raw(tmp_path / "raw", streams())
+    (tmp_path / "extra.tsv").write_text("i1\trel243013\tAnn\ni2\trel259334\tBob\n")
+    given = ("--raw", raw, f"--extra_triples={tmp_path}/extra.tsv:item:concept", *WHOLE)
+    assert run(build_ckg.main, *given, "--output", tmp_path / "ckg") == 65
+    message = "relations item.rel243013.concept and item.rel259334.concept have the same 32-bit hash; rename one"
+    assert message in capsys.readouterr().err
+    assert run(build_ckg.main, *given, "--output", tmp_path / "ckg", "--set=ckg.hash_salt=1") == 0
+    made = manifest.read(str(tmp_path / "ckg"), manifest.CKG)
+    assert {"item.rel243013.concept", "item.rel259334.concept"} < set(made.require_id_map().relations)
+    assert len(read_triples(tmp_path / "ckg", made)) == 22 + 2
+
+
 def test_too_many_bad_records_fail_and_leave_the_dead_letters(tmp_path, capsys):
     raw = write_raw(tmp_path / "raw", streams(users=[*USERS, "{", '{"user_id": 1.5}']))
     assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "ckg") == 65

@@ -27,10 +27,10 @@ def told(stated, parts):
     for part, found in batches.split(table, hashing.parts(hashes, parts)):
         yield part, (entities.NAMES, Exchange(parts).pack(found))
     patterns = [Pattern(head[0], relation, tail[0]) for head, relation, tail in split]
-    known = {int(pattern_hash(p)): (p.head, p.relation, p.tail) for p in patterns}
+    known = {int(pattern_hash(p, 0)): (p.head, p.relation, p.tail) for p in patterns}
     of = dict(zip(names, hashes, strict=True))
     rows = batches.table(
-        head=np.array([of[head] for head, _, _ in split]), pattern=np.array([pattern_hash(p) for p in patterns]),
+        head=np.array([of[head] for head, _, _ in split]), pattern=np.array([pattern_hash(p, 0) for p in patterns]),
         tail=np.array([of[tail] for *_, tail in split]), weight=np.ones(len(split), np.int32),
     )  # fmt: skip
     config = CkgConfig(valid_fraction=0, test_fraction=0)

@@ -27,7 +27,7 @@ def shown(found):
         for one in found.names
         for key, hashed in zip(one.keys, one.hashes.tolist(), strict=True)
     }
-    relations = {int(statements.pattern_hash(pattern)): pattern.relation for pattern in found.patterns}
+    relations = {int(statements.pattern_hash(pattern, 0)): pattern.relation for pattern in found.patterns}
     lists = (found.records.column(name).to_pylist() for name in (HEAD, PATTERN, TAIL))
     return [
         sorted(f"{names[h]} {relations[p]} {names[t]}" for h, p, t in zip(*record, strict=True))
