@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kdcn_tf import ckg, manifest
-from kdcn_tf.config import Config
+from kdcn_tf.config import Config, from_dict
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.manifest import DataFile, Manifest
 from pipelines import batches, entities, hashing, ids
@@ -18,6 +18,8 @@ from pipelines.stating import HASH, NAME, TYPE
 
 FILES = "files"
 _GROUP = "entities/"
+_SPLIT_BY = ("hash_salt", "valid_fraction", "test_fraction")
+"""Options of a graph that decide which triples it holds out."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read(directory: str, config: Config) -> Base:
     """The base graph of a build.
 
     Raises:
-        ConfigError: it names relations in another way.
+        ConfigError: it names relations in another way, or holds out other triples.
         DataError: it isn't a whole graph dataset, or holds what happened after the data cutoff.
     """
     graph = manifest.read(directory, manifest.CKG)
@@ -78,7 +80,17 @@ def read(directory: str, config: Config) -> Base:
         raise DataError(f"{directory}: the manifest has no info.time.train_end or no info.relation_patterns")
     if config.time.train_end is not None and cutoff > config.time.train_end:
         raise DataError(f"{directory} holds events up to {cutoff}, after time.train_end={config.time.train_end}")
+    _require_same_split(directory, graph, config)
     return Base(directory, graph)
+
+
+def _require_same_split(directory: str, graph: Manifest, config: Config) -> None:
+    """Otherwise triples that a model of the base was trained on would be held out to judge what starts from it."""
+    before = from_dict(graph.config).ckg
+    for name in _SPLIT_BY:
+        old, new = getattr(before, name), getattr(config.ckg, name)
+        if old != new:
+            raise ConfigError(f"ckg.{name}={new}, but --base {directory} was built with {old}")
 
 
 class _Give(beam.DoFn):

@@ -317,3 +317,20 @@ def test_a_base_of_later_or_other_relations_is_refused(graph, tmp_path, capsys):
     other = ("--base", base, "--set", "ckg.relation_mode=name")
     assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "b", *other) == 2
     assert run(build_ckg.main, "--raw", raw, "--output", tmp_path / "c", "--base", tmp_path) == 65
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("ckg.hash_salt=3", "ckg.hash_salt=3, but --base {} was built with 0"),
+        ("ckg.valid_fraction=0.2", "ckg.valid_fraction=0.2, but --base {} was built with 0.0"),
+        ("ckg.test_fraction=0.2", "ckg.test_fraction=0.2, but --base {} was built with 0.0"),
+    ],
+)
+def test_a_base_that_holds_out_other_triples_is_refused(graph, tmp_path, capsys, setting, message):
+    """A model of the base was trained on some of those that would be held out."""
+    raw, (base, _) = write_raw(tmp_path / "raw", streams()), graph
+    given = ("--raw", raw, "--output", tmp_path / "ckg", "--base", base, *WHOLE, "--set", setting)
+    assert run(build_ckg.main, *given) == 2
+    assert message.format(base) in capsys.readouterr().err
+    assert not (tmp_path / "ckg").exists()
