@@ -54,7 +54,11 @@ class Base:
     def info(self, grown: ckg.IdMap) -> dict[str, Any]:
         """What the manifest of the `grown` graph says of this one, and where new ids are."""
         behind = self.id_map.num_ids
-        spans = {name: [list(s) for s in grown.spans(name) if s[0] >= behind] for name in grown.ranges}
+        # New ids of the base's last type may follow its old ones, in one range with them.
+        spans = {
+            name: [[max(first, behind), last] for first, last in grown.spans(name) if last > behind]
+            for name in grown.ranges
+        }
         return {
             "id_map": self.id_map.fingerprint,
             "num_ids": behind,

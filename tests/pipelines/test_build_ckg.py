@@ -283,6 +283,16 @@ def test_the_manifest_says_where_new_ids_are(graph, grown):
     assert sum(file.count for file in made.group("adjacency")) == made.id_map.num_ids - 1
 
 
+def test_new_ids_that_follow_the_base_s_own_are_named(graph, tmp_path):
+    """The base's last type is keyword, so the range of a new keyword is one with that of the old ones."""
+    base_dir, base = graph
+    items = [{**item, "title": "zebra"} for item in ITEMS]
+    made = built(write_raw(tmp_path / "raw", streams(items=items)), tmp_path / "ckg", *WHOLE, "--base", base_dir)
+    first = base.id_map.num_ids
+    assert made.id_map.range_of("keyword")[1] == made.id_map.num_ids == first + 1
+    assert made.info["base"]["appended"] == {"keyword": [[first, first + 1]]}
+
+
 def test_growing_twice_gives_the_same_ids_for_what_was_there(grown, tmp_path):
     directory, before = grown
     raw = write_raw(tmp_path / "raw", streams(users=[{"user_id": "u0", "tags": ["a"]}]))
