@@ -22,7 +22,10 @@ from kdcn_tf.training.optimizers import Optimizer, parts_of
 
 log = logging.getLogger(__name__)
 
-_KEPT = ("dim", "layers", "activation", "residual", "norm", "squared", "reciprocal", "relation_scale", "max_norm")
+_KEPT = (
+    "dim", "layers", "activation", "aggregation", "residual", "norm", "squared", "reciprocal", "relation_scale",
+    "max_norm",
+)  # fmt: skip
 """Options of the encoder that decide what its weights mean."""
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -20,6 +20,7 @@ from kdcn_tf.training.optimizers import Adam, RowAdagrad
 OLD = ckg.IdMap({"user": (1, 3), "item": (3, 6)}, ("has", "likes"), "old")
 NEW = ckg.IdMap({**OLD.ranges, "seller": (8, 9)}, ("has", "likes", "saw"), "new", {"item": ((6, 8),)})
 SETTINGS = config.resolve(assignments=["encoder.dim=4", "kdcn.heads=2"])
+BY_TYPE = config.resolve(assignments=["encoder.dim=4", "kdcn.heads=2", "encoder.aggregation=by_type"])
 
 
 def encoder(id_map, seed, layers=1):
@@ -111,6 +112,8 @@ def test_a_model_of_the_base_or_of_the_same_ids_fits():
     [
         (described(OLD, settings=config.resolve(assignments=["encoder.dim=8"])), described(NEW, BASE), ConfigError,
          "encoder.dim=8, this run has 4"),
+        (described(OLD, settings=BY_TYPE), described(NEW, BASE), ConfigError,
+         "encoder.aggregation=by_type, this run has degree"),
         (described(OLD), described(NEW), DataError, "id map old; graph has new and has no base"),
         (described(dataclasses.replace(OLD, fingerprint="older")), described(NEW, BASE), DataError,
          "id map older; graph has new and grew from old"),
