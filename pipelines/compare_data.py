@@ -8,6 +8,7 @@ report.html. Categories of CTR datasets with different id maps are compared if d
 """
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ def _flags() -> flags.FlagValues:
 def build(values: flags.FlagValues, rest: Sequence[str]) -> None:
     directories, beam_arguments = split_arguments(rest, "A", "B")
     command.required(values, "output")
+    if values.fail_over is not None and not math.isfinite(values.fail_over):
+        raise ConfigError(f"--fail_over: must be a finite number, got {values.fail_over}")
     command.output_apart(values, beside=dict(zip(("A", "B"), directories, strict=True)))
     extras.check(*extras.PAGES)
     for directory in directories:

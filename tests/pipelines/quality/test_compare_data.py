@@ -120,6 +120,8 @@ def test_wrong_arguments(data, tmp_path, capsys):
         ([data / "of_ckg", tmp_path / "unfinished"], 65, "not a finished dataset"),
         ([data / "of_ckg"], 2, "B: is required"),
         ([data / "of_ckg", data / "of_ckg", "--fail_over=-1"], 2, "fail_over"),
+        ([data / "of_ckg", data / "of_other", "--fail_over=nan"], 2, "--fail_over: must be a finite number, got nan"),
+        ([data / "of_ckg", data / "of_other", "--fail_over=inf"], 2, "--fail_over: must be a finite number, got inf"),
     ):
         assert run(compare_data.main, *arguments, "--output", tmp_path / "out") == code
         assert told in capsys.readouterr().err
