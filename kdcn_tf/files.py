@@ -208,6 +208,13 @@ def remove(path: str) -> None:
             os.remove(path)
 
 
+def remove_empty_dir(path: str) -> None:
+    """Removes a local directory, unless something is in it; object stores have none."""
+    if not is_remote(path):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
 def remove_empty_dirs(path: str) -> None:
     """Removes the empty directories below a local `path`; object stores have none."""
     if is_remote(path):

@@ -7,9 +7,10 @@ nothing else is set. A graph without relations between users and items passes wi
 same check. Arguments that aren't kdcn's go to Beam.
 """
 
+import contextlib
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -41,11 +42,25 @@ def build(values: flags.FlagValues, beam_arguments: Sequence[str]) -> None:
     if not leaks.relations(graph):
         print("no leaks: the graph has no relation between users and items")
         return
-    with tempfile.TemporaryDirectory() as local:
-        scratch = files.join(values.scratch, f"check-leaks-{uuid.uuid4().hex}") if values.scratch else local
+    with _scratch(values.scratch) as scratch:
         facts = _run(values, graph, examples, scratch, beam_arguments)
     counts = leaks.check(facts, graph, config.ctr.max_leaked_share)
     print(f"{counts['leak_check.leaked']} of {counts['leak_check.clicks']} held-out clicks are in the graph")
+
+
+@contextlib.contextmanager
+def _scratch(within: str | None) -> Iterator[str]:
+    """A directory of this call's own, which goes with it."""
+    if not within:
+        with tempfile.TemporaryDirectory() as local:
+            yield local
+        return
+    directory = files.join(within, f"check-leaks-{uuid.uuid4().hex}")
+    files.make_dirs(directory)
+    try:
+        yield directory
+    finally:
+        files.remove_empty_dir(directory)
 
 
 def _run(
@@ -67,7 +82,6 @@ def _run(
         return job.Outputs(files=[nothing], counts=[nothing], facts=[found], dead=[nothing])
 
     beam_config = job.beam_options(beam_arguments, size)
-    files.make_dirs(scratch)
     job.run(steps, lambda results: facts.update(results.facts), directory=scratch, beam_config=beam_config)
     if not facts:
         raise ConfigError("a job that is handed over gives no answer back; build-ctr checks inside its own job")

@@ -48,6 +48,7 @@ def test_repeats_can_be_allowed(logs, tmp_path, capsys):
     assert capsys.readouterr().out == "1 of 1 held-out clicks are in the graph\n"
     assert run(check_leaks.main, *both, "--set=ctr.max_leaked_share=0.99", "--scratch", tmp_path) == 65
     assert "more than ctr.max_leaked_share=0.99" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["ctr"]
 
 
 def test_what_is_no_leak(logs, tmp_path, capsys):
