@@ -14,6 +14,7 @@ from kdcn_tf.options import (
     Section,
     all_of,
     at_least,
+    at_most,
     each,
     fraction,
     identifier,
@@ -27,6 +28,11 @@ from kdcn_tf.options import (
     share,
 )
 from kdcn_tf.presets import PRESETS
+
+RECORDS_PER_FILE = 1 << 20
+"""Records that readers take of a file, which they read whole."""
+_MEAN_RECORDS = RECORDS_PER_FILE // 2
+"""What options allow a file on average: hashes spread rows over files, so some get more."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +110,10 @@ class CkgConfig(Section):
     )
     block_size: int = option(1024, "triples in one record", at_least(1))
     triples_per_file: int = option(200_000, "triples in one file, the unit of training work", at_least(1))
-    ids_per_file: int = option(100_000, "entities in one id map or adjacency file", at_least(1))
-    stored_neighbors: int = option(20, "neighbours kept per entity (K)", at_least(1))
+    ids_per_file: int = option(
+        100_000, "entities in one id map or adjacency file", all_of(at_least(1), at_most(RECORDS_PER_FILE))
+    )
+    stored_neighbors: int = option(20, "neighbours kept per entity (K)", all_of(at_least(1), at_most(10_000)))
     hash_salt: int = option(
         0,
         "another number gives other hashes of entities and relations, for the rare graph in which two collide",
@@ -116,6 +124,11 @@ class CkgConfig(Section):
         super().__post_init__()
         if self.valid_fraction + self.test_fraction >= 1:
             raise ConfigError("valid_fraction: with test_fraction it must stay below 1")
+        if self.triples_per_file > _MEAN_RECORDS * self.block_size:
+            raise ConfigError(
+                f"triples_per_file: at most {_MEAN_RECORDS} records of block_size={self.block_size}, "
+                f"got {self.triples_per_file}"
+            )
 
 
 @dataclass(frozen=True)
@@ -233,7 +246,9 @@ class CtrConfig(Section):
     max_leaked_share: float = option(
         0.0, "share of the clicks of validation and test that may stand in the graph (ckg.interactions)", share
     )
-    examples_per_file: int = option(20_000, "examples in one file, the unit of training work", at_least(1))
+    examples_per_file: int = option(
+        20_000, "examples in one file, the unit of training work", all_of(at_least(1), at_most(_MEAN_RECORDS))
+    )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ def at_least(low: float) -> Check:
     return lambda v: None if v is None or v >= low else f"must be at least {low}"
 
 
+def at_most(high: float) -> Check:
+    return lambda v: None if v is None or v <= high else f"must be at most {high}"
+
+
 def positive(value: Any) -> str | None:
     return None if value is None or value > 0 else "must be positive"
 

@@ -5,9 +5,8 @@ from typing import Protocol
 import tensorflow as tf
 
 from kdcn_tf import ckg, records
+from kdcn_tf.config import RECORDS_PER_FILE
 from kdcn_tf.data.lookup import gather_beside
-
-_BLOCKS_PER_READ = 1 << 20
 
 
 class Graph(Protocol):
@@ -51,7 +50,7 @@ class Adjacency(tf.Module):
             records.DEGREE: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
             records.NEIGHBORS: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
         }
-        blocks = tf.data.TFRecordDataset(file).batch(_BLOCKS_PER_READ).get_single_element()
+        blocks = tf.data.TFRecordDataset(file).batch(RECORDS_PER_FILE).get_single_element()
         parsed = tf.io.parse_example(blocks, spec)
         degrees = parsed[records.DEGREE]
         rows = tf.ragged.range(

@@ -13,11 +13,10 @@ import tensorflow as tf
 
 from kdcn_tf import files, records
 from kdcn_tf.ckg import PAD_ID
+from kdcn_tf.config import RECORDS_PER_FILE
 from kdcn_tf.data.failures import check_rows, translated
 from kdcn_tf.errors import DataError
 from kdcn_tf.manifest import Manifest
-
-_WHOLE_FILE = 1 << 20  # more examples than any file has (ctr.examples_per_file)
 
 Batch = dict[str, tf.Tensor]
 
@@ -110,7 +109,7 @@ def dataset_of_file(
     dataset = tf.data.TFRecordDataset(path)
     if shuffle_seed is not None:
         mixed = tf.cast(shuffle_seed[0], tf.int64) * 1_000_003 + tf.cast(shuffle_seed[1], tf.int64)
-        dataset = dataset.shuffle(_WHOLE_FILE, seed=mixed)
+        dataset = dataset.shuffle(RECORDS_PER_FILE, seed=mixed)
     batches = dataset.batch(batch_size)
     return batches.map(lambda serialized: parse(serialized, spec, path)).prefetch(2)
 
@@ -122,7 +121,7 @@ def read_file(path: tf.Tensor, spec: CtrSpec) -> Batch:
     these tensors is several times faster than a loop over a dataset, which autograph turns into a scan
     that runs the training step inside tf.data.
     """
-    return parse(tf.data.TFRecordDataset(path).batch(_WHOLE_FILE).get_single_element(), spec, path)
+    return parse(tf.data.TFRecordDataset(path).batch(RECORDS_PER_FILE).get_single_element(), spec, path)
 
 
 def parse(serialized: tf.Tensor, spec: CtrSpec, path: tf.Tensor | str = "") -> Batch:

@@ -7,8 +7,7 @@ per-batch call into tf.data, and the shuffle inside it is exact.
 import tensorflow as tf
 
 from kdcn_tf import records
-
-_BLOCKS_PER_READ = 1 << 20  # more than any file has: one batch is the file
+from kdcn_tf.config import RECORDS_PER_FILE
 
 
 def read_triples(file: tf.Tensor, num_ids: int, num_relations: int) -> tf.Tensor:
@@ -31,7 +30,7 @@ def read_triples(file: tf.Tensor, num_ids: int, num_relations: int) -> tf.Tensor
         key: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
         for key in (records.HEAD, records.RELATION, records.TAIL)
     }
-    blocks = tf.data.TFRecordDataset(file).batch(_BLOCKS_PER_READ).get_single_element()
+    blocks = tf.data.TFRecordDataset(file).batch(RECORDS_PER_FILE).get_single_element()
     parsed = tf.io.parse_example(blocks, spec)
     columns = [parsed[key] for key in (records.HEAD, records.RELATION, records.TAIL)]
     head, relation, tail = (column.flat_values for column in columns)

@@ -40,6 +40,10 @@ def test_every_check_refuses_something_and_names_its_field(name):
     [
         (["time.train_end=20", "time.valid_end=10"], "time.valid_end: must not lie before train_end, got 10.0"),
         (["ckg.valid_fraction=0.5", "ckg.test_fraction=0.5"], "ckg.valid_fraction: with test_fraction it must stay"),
+        (
+            ["ckg.block_size=2", "ckg.triples_per_file=1048577"],
+            "ckg.triples_per_file: at most 524288 records of block_size=2, got 1048577",
+        ),
         (["pretrain.chunks=7"], "pretrain.chunks: must divide batch_size=1000, got 7"),
         (["encoder.neighbors=30"], "encoder.neighbors: 30 sampled of ckg.stored_neighbors=20 stored"),
         (["encoder.relation_scale=true"], "encoder.relation_scale: needs reciprocal=true"),
@@ -69,6 +73,9 @@ def test_options_that_need_each_other_may_come_from_two_sources():
         (f"pretrain.margin=1{'0' * 400}", f"pretrain.margin: expected float, got 1{'0' * 79}..."),
         ("encoder.dim=99999999999999999999", "encoder.dim: expected int, got 99999999999999999999"),
         ("finetune.seed=-1", "finetune.seed: must be in [0, 2147483648), got -1"),
+        ("ckg.stored_neighbors=10000000000", "ckg.stored_neighbors: must be at most 10000, got 10000000000"),
+        ("ckg.ids_per_file=1048577", "ckg.ids_per_file: must be at most 1048576, got 1048577"),
+        ("ctr.examples_per_file=524289", "ctr.examples_per_file: must be at most 524288, got 524289"),
         ("logs.behaviors=[]", "logs.behaviors: must not be empty, got ()"),
         ("logs.behaviors=[a b]", "logs.behaviors: element 'a b' must consist of the letters a-z, digits and _"),
         ("kdcn.widths=[]", "kdcn.widths: must not be empty, got ()"),
