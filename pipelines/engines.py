@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
@@ -60,6 +61,9 @@ def beam_options(arguments: Sequence[str], input_bytes: int) -> PipelineOptions:
     """
     arguments = list(arguments)
     parsed = _parsed(arguments)
+    workers = parsed.view_as(DirectOptions).direct_num_workers
+    if workers < 0:
+        raise ConfigError(f"--direct_num_workers: must be at least 0 (as many as there are cores), got {workers}")
     runner = _runner(parsed)
     if not runner:
         _refuse_unknown(arguments)

@@ -52,6 +52,12 @@ def test_a_job_that_is_stopped_in_a_step_ends_as_interrupted(tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fewer_than_no_workers_are_refused():
+    with pytest.raises(ConfigError, match=r"--direct_num_workers: must be at least 0 .* got -3"):
+        job.beam_options(["--direct_num_workers=-3"], 1)
+    assert chosen(["--direct_num_workers", "0"], 1)[0] == "FnApiRunner"
+
+
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 def test_wrong_data_met_by_a_worker(tmp_path, capsys, mode):
     path = tmp_path / "items"
