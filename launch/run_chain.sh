@@ -30,12 +30,21 @@ something_in_run() {
     find "$run" -mindepth 1 -maxdepth 1 ! -name chain.txt ! -path "$raw" ! -name '.*' -print -quit
 }
 
-# Refuses wrong flags, the outputs of two configurations in one directory, and a directory that isn't a run's:
-# unfinished steps are removed there.
+# Tells raw data from others that were made in the same place later; of remote data nothing is known here.
+content_of_raw() {
+    local sum
+    [[ -e $raw/manifest.json ]] || return 0
+    sum=$(cksum <"$raw/manifest.json")
+    printf ' (manifest %s)' "${sum%% *}"
+}
+
+# Refuses wrong flags, the outputs of two configurations or of two raw datasets in one directory, and a directory that
+# isn't a run's: unfinished steps are removed there.
 check_flags() {
-    local wanted="raw=$raw ${flags[*]-}"
+    local wanted
     "$kdcn" train-ckg --helpconfig "${flags[@]}" >/dev/null
     [[ $raw == *://* || -e $raw/manifest.json ]] || fail "$raw: no manifest.json; it is not a finished raw dataset" 65
+    wanted="raw=$raw$(content_of_raw) ${flags[*]-}"
     mkdir -p "$run" || exit 2
     if [[ -n $(something_in_run) ]]; then
         [[ -e $run/chain.txt ]] || fail "$run: not empty, and not a run's directory; name a fresh one" 2

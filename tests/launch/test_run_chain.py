@@ -72,6 +72,22 @@ def test_wrong_arguments_change_nothing(tmp_path):
     assert (tmp_path / "mine/ckg").is_dir()
 
 
+def test_other_raw_data_in_the_same_place_are_not_mixed_in(tmp_path):
+    """Raw data without records, so that no step but a finished one gets far."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/manifest.json").write_text("{}")
+    assert run(CHAIN, tmp_path / "raw", tmp_path / "run", "--preset=quick").returncode == 65
+    (tmp_path / "run/ckg").mkdir(exist_ok=True)
+    (tmp_path / "run/ckg/manifest.json").write_text("{}")
+    again = run(CHAIN, tmp_path / "raw", tmp_path / "run", "--preset=quick")
+    assert "ckg: already there" in again.stdout
+    (tmp_path / "raw/manifest.json").write_text("{} ")
+    other = run(CHAIN, tmp_path / "raw", tmp_path / "run", "--preset=quick")
+    assert other.returncode == 2
+    assert f"holds a run of: raw={tmp_path}/raw (manifest " in other.stderr
+    assert "already there" not in other.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.cluster
