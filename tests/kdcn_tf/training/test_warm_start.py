@@ -197,7 +197,7 @@ def test_a_grown_graph_is_exported_and_searched(made, capsys):
 def test_wrong_models_end_the_command(made, capsys):
     command = ("--ckg", made / "grown", "--output", made / "x", *SMALL)
     assert run(train_ckg.main, *command, "--warm_start", f"{made / 'x'}/") == 2
-    assert "is --output too" in capsys.readouterr().err
+    assert f"is --output {made / 'x'} too" in capsys.readouterr().err
     assert run(train_ckg.main, *command, "--warm_start", made / "base") == 65
     assert run(train_ckg.main, *command, "--warm_start", made / "old", "--set=encoder.layers=2") == 2
     assert "encoder.layers=1, this run has 2" in capsys.readouterr().err
