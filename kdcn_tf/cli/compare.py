@@ -77,11 +77,12 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     if values.ckg:
         manifest.require_same_ids(found.ctr, manifest.read(values.ckg, manifest.CKG))
     from kdcn_tf.data import filesystems  # TensorFlow's import takes seconds; wrong flags shouldn't wait for it
-    from kdcn_tf.report import pages
+    from kdcn_tf.report import inputs, pages
     from kdcn_tf.training import comparing
 
     pages.check()
     filesystems.require(values.ctr, values.embeddings, *values.more_embeddings, values.output)
+    inputs.require_sources(values.ctr, found.ctr)
     own = {model: options.fingerprint(options.to_dict(configs[model])) for model in models}
     leftovers = (comparing.RUNS,)
     open_run(

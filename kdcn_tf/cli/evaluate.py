@@ -22,7 +22,6 @@ NAME = "evaluate"
 METRICS_FILE = "metrics.json"
 log = logging.getLogger(__name__)
 
-ALL = "all"
 SHOWN = ("auc", "gauc", "log_loss", "ndcg@10", "calibration")
 
 SHOWN_SLICES = 20
@@ -131,7 +130,7 @@ def _best_possible(directory: str, ctr: manifest.Manifest, split: str) -> dict[s
 
 
 def _write(output: str, body: dict, inputs: dict[str, str]) -> None:
-    rows = int(next(iter(body["sources"][ALL].values()))["impressions"])
+    rows = int(next(iter(body["sources"][slices.ALL].values()))["impressions"])
     text = json.dumps(body, indent=1, ensure_ascii=False) + "\n"
     files.write_atomic(files.join(output, METRICS_FILE), text.encode())
     described = manifest.describe_file(output, METRICS_FILE, rows)
@@ -158,7 +157,7 @@ def _table(split: str, judged: Judged, best: Mapping[str, float | None]) -> str:
         lines.append("  ".join([f"{'':{widest}}", *(f"{name:>11}" for name in SHOWN)]))
         for name, figures in rows.items():
             lines.append("  ".join([f"{name:{widest}}", *(f"{_shown(figures[key]):>11}" for key in SHOWN)]))
-        if best and source == ALL:
+        if best and source == slices.ALL:
             lines.append("  ".join([f"{'best possible':{widest}}", f"{_shown(best['auc']):>11}"]))
         lines.append("")
     return "\n".join(lines).rstrip()

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from kdcn_tf import files, manifest, records
+from kdcn_tf.data import ctr as ctr_data
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.training import slices
 from kdcn_tf.training.comparing import Task
 from kdcn_tf.training.trial import TEST, TRAIN, VALID, Outcome, TrialData
+
+_ROWS = 65_536  # read at a time where nothing of them is kept
 
 
 def runs(results: Iterable[tuple[Task, Outcome]]) -> list[Run]:
@@ -24,6 +27,19 @@ def runs(results: Iterable[tuple[Task, Outcome]]) -> list[Run]:
         )
         for task, outcome in results
     ]  # fmt: skip
+
+
+def require_sources(directory: str, ctr: Manifest) -> None:
+    """Refuses a dataset whose test rows no report can slice by source.
+
+    Raises:
+        DataError: a source has the name of all sources together, or a file is corrupt.
+    """
+    found: set[str] = set()
+    for batch in ctr_data.batches_of(directory, ctr, TEST, _ROWS):
+        sources = {records.SOURCE: batch[records.SOURCE].numpy()}
+        found.update(*slices.slice_names(sources, slices.TrainCounts.none(), (slices.SOURCE,)).values())
+    slices.require_sources(found, f"{TEST} split")
 
 
 def test_rows(directory: str, ctr: Manifest, graph: str | None) -> tuple[Judged, dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 from kdcn_tf.errors import DataError
 from kdcn_tf.report import figures, statistics, summary, verdict
 from kdcn_tf.report.runs import DCN, KDCN, percent
-from kdcn_tf.report.scores import ALL
 from kdcn_tf.report.statistics import Estimate, Redrawn
+from kdcn_tf.training.slices import ALL
 
 Report = Mapping[str, Any]
 Row = tuple[str, str, float]  # part, model, fraction

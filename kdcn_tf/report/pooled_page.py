@@ -6,7 +6,7 @@ from typing import Any
 from kdcn_tf.pages.content import Number, Page, Section, Table
 from kdcn_tf.report import pages, tables, verdict
 from kdcn_tf.report.runs import ABLATION, DCN, KDCN, NO_PRETRAINING, percent
-from kdcn_tf.report.scores import ALL
+from kdcn_tf.training.slices import ALL
 
 Report = Mapping[str, Any]
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kdcn_tf.errors import DataError
 from kdcn_tf.report import statistics
 from kdcn_tf.report.runs import Judged, Run
 from kdcn_tf.report.statistics import Estimate, Redrawn
 from kdcn_tf.training import metrics
-from kdcn_tf.training.slices import SOURCE
+from kdcn_tf.training.slices import ALL, SOURCE, require_sources
 
 POINTS = 100  # gains are told in points of AUC
-ALL = "all"
 FEW = 30  # rows of the rarer class, below which an AUC says little
 
 
@@ -85,8 +83,7 @@ class Scores:
         sources = self.slices(SOURCE)
         if len(sources) == 1:
             return sources
-        if any(part.name == ALL for part in sources):
-            raise DataError(f"test split: a source is named {ALL!r}, which is the name of all sources together")
+        require_sources((part.name for part in sources), "test split")
         return [self.everything, *sources]
 
     @cached_property

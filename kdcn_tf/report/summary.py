@@ -19,9 +19,9 @@ from kdcn_tf.report.runs import (
     check,
     percent,
 )
-from kdcn_tf.report.scores import ALL, POINTS, Scores, Slice, average
+from kdcn_tf.report.scores import POINTS, Scores, Slice, average
 from kdcn_tf.training import metrics
-from kdcn_tf.training.slices import CATEGORY, ITEM_FREQUENCY, USER_FREQUENCY, ordered
+from kdcn_tf.training.slices import ALL, CATEGORY, ITEM_FREQUENCY, USER_FREQUENCY, ordered
 
 
 def summarise(

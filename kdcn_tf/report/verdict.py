@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdcn_tf.report.runs import ABLATION, DCN, KDCN, NO_PRETRAINING, percent
-from kdcn_tf.report.scores import ALL
+from kdcn_tf.training.slices import ALL
 
 BETTER, WORSE, UNSURE, ONE_SEED, UNDEFINED = "better", "worse", "no difference shown", "one seed", "undefined"
 BETTER_HERE, WORSE_HERE = "better on these test rows", "worse on these test rows"

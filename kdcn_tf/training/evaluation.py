@@ -20,8 +20,6 @@ from kdcn_tf.training.metrics import Figures
 from kdcn_tf.training.slices import TrainCounts
 from kdcn_tf.training.streaming import Stream
 
-ALL = "all"
-
 Scorer = Callable[[dict[str, np.ndarray]], np.ndarray]
 """Examples by feature key, [n, ...] -> logits [n]."""
 
@@ -117,7 +115,8 @@ def judge(data: Heldout, name: str, score: Scorer, slicing: Slicing | None = Non
         slicing: slices beside the sources.
 
     Raises:
-        DataError: logits that are NaN or infinite; the split has no examples, or a file is wrong.
+        DataError: logits that are NaN or infinite; the split has no examples, a source is named as all of them
+            together, or a file is wrong.
     """
     slicing = slicing or Slicing()
     every, parts = Stream(), {name: dict[str, Stream]() for name in dict.fromkeys((slices.SOURCE, *slicing.by))}
@@ -136,5 +135,6 @@ def judge(data: Heldout, name: str, score: Scorer, slicing: Slicing | None = Non
         by: {value: streams[value].summarize() for value in slices.ordered(by, streams)}
         for by, streams in parts.items()
     }
+    slices.require_sources(found[slices.SOURCE], f"{data.split} split")
     sources = found[slices.SOURCE] if len(found[slices.SOURCE]) > 1 else {}
-    return Verdict({ALL: every.summarize(), **sources}, {by: found[by] for by in slicing.by})
+    return Verdict({slices.ALL: every.summarize(), **sources}, {by: found[by] for by in slicing.by})

@@ -8,7 +8,7 @@ import numpy as np
 from kdcn_tf import ckg, records
 from kdcn_tf.ckg import PAD_ID
 from kdcn_tf.data.entities import ENTITIES, read_keys
-from kdcn_tf.errors import ConfigError
+from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.manifest import Manifest
 from kdcn_tf.records import OOV_ID
 
@@ -28,6 +28,9 @@ NAMES: Mapping[str, str] = {
     POSITION: "place at which the candidate was shown, as the log counts",
 }
 """Every way to slice -> what it means."""
+
+ALL = "all"
+"""Name of all sources together."""
 
 DEFAULT = (SOURCE, CATEGORY, USER_FREQUENCY, ITEM_FREQUENCY)
 
@@ -127,6 +130,17 @@ def require_known(names: Iterable[str]) -> None:
     for name in names:
         if name not in NAMES:
             raise ConfigError(f"--slices: unknown slice {name!r}; known: {', '.join(NAMES)}")
+
+
+def require_sources(names: Iterable[str], where: str) -> None:
+    """Refuses a source that can't be told from all of them together; a single one stands for all anyway.
+
+    Raises:
+        DataError: naming the source; `where` says whose it is.
+    """
+    sources = set(names)
+    if len(sources) > 1 and ALL in sources:
+        raise DataError(f"{where}: a source is named {ALL!r}, which is the name of all sources together")
 
 
 def slice_names(

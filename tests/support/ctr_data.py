@@ -21,7 +21,7 @@ ID_MAP = ckg.IdMap(RANGES, ("has",), "tiny-ids")
 SPLITS = {"train": (0, 1000), "valid": (1000, 2000), "test": (2000, 3000)}
 
 
-def random_example(rng: np.random.Generator, session: int, position: int, split: str) -> bytes:
+def random_example(rng: np.random.Generator, session: int, position: int, split: str, source: bytes) -> bytes:
     """An impression that is mostly clicked if the item's parity is the user's; some ids are unknown."""
 
     def some(entity_type: str, limit: int) -> list[int]:
@@ -38,11 +38,21 @@ def random_example(rng: np.random.Generator, session: int, position: int, split:
     ints[records.POSITION] = [position]
     price = float("nan") if rng.random() < 0.1 else float(rng.lognormal(2, 1))
     floats = {records.LABEL: [float(clicked)], records.WEIGHT: [1.0], records.DENSE: [price, float(rng.poisson(3))]}
-    return records.encode(ints, floats, {records.SOURCE: [b"shop" if session % 3 else b"app"]})
+    return records.encode(ints, floats, {records.SOURCE: [source]})
 
 
-def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, seed: int = 0) -> manifest.Manifest:
-    """Writes a dataset of random impressions, four to a session; where those of session 0 stood isn't known."""
+def write_ctr(
+    directory: Path,
+    *,
+    per_file: int = 120,
+    train_files: int = 2,
+    seed: int = 0,
+    sources: tuple[bytes, ...] = (b"app", b"shop", b"shop"),
+) -> manifest.Manifest:
+    """Writes a dataset of random impressions, four to a session; where those of session 0 stood isn't known.
+
+    Sessions take turns among `sources`.
+    """
     directory.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     groups = {}
@@ -53,7 +63,9 @@ def write_ctr(directory: Path, *, per_file: int = 120, train_files: int = 2, see
             with tf.io.TFRecordWriter(str(directory / name)) as writer:
                 for row in range(per_file):
                     session, place = divmod(row, 4)
-                    writer.write(random_example(rng, session, place if session else records.UNKNOWN_POSITION, split))
+                    position = place if session else records.UNKNOWN_POSITION
+                    source = sources[session % len(sources)]
+                    writer.write(random_example(rng, session, position, split, source))
             entries.append(manifest.describe_file(str(directory), name, per_file))
         groups[split] = tuple(entries)
     manifest.write(str(directory), manifest.Manifest(manifest.CTR, groups, id_map=ID_MAP, info=INFO))

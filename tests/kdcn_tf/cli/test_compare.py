@@ -72,6 +72,14 @@ def test_what_is_refused(ctr, tmp_path, capsys, given, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_source_named_as_all_of_them_costs_no_training(tmp_path, capsys):
+    write_ctr(tmp_path / "ctr", per_file=12, sources=(b"all", b"shop"))
+    given = [f"--ctr={tmp_path / 'ctr'}", "--models=lr", "--seeds=1", *SETS, f"--output={tmp_path / 'out'}"]
+    assert run(compare.main, *given) == 65
+    assert "test split: a source is named 'all'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def logits_of(output, seed):
     return np.load(output / "runs" / f"kdcn-1-{seed}.npz")["test"]
 

@@ -131,6 +131,16 @@ def test_one_source_alone_is_judged_once(ctr):
     assert list(evaluation.judge(OneSource(*ctr, "test"), "random", random_scores()).sources) == ["all"]
 
 
+def test_a_source_named_as_all_of_them_is_refused(tmp_path):
+    """Its figures would stand where those of all impressions do."""
+    several = write_ctr(tmp_path / "several", per_file=12, sources=(b"all", b"shop"))
+    with pytest.raises(DataError, match="test split: a source is named 'all', which is the name of all sources"):
+        evaluation.judge(evaluation.Heldout(str(tmp_path / "several"), several, "test"), "random", random_scores())
+    alone = write_ctr(tmp_path / "alone", per_file=12, sources=(b"all",))
+    found = evaluation.judge(evaluation.Heldout(str(tmp_path / "alone"), alone, "test"), "random", random_scores())
+    assert list(found.sources) == ["all"]
+
+
 def test_a_split_without_examples_is_refused(ctr):
     directory, described = ctr
     empty = dataclasses.replace(described, files={**described.files, "test": ()})
