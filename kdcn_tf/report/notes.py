@@ -24,7 +24,8 @@ def statistical(report: Mapping[str, Any]) -> list[str]:
         "comparisons: of twenty that have nothing to show, one is below 0.05 by chance.",
         "Drawn test sets hold as many sessions as the test split, drawn with repetition, with all their rows; the AUC "
         "differences of the seeds are averaged. They say how far the choice of test rows moves the result, which more "
-        "seeds can't. Where seeds leave out 0 but drawn test sets don't, a gain is 'better on these test rows'.",
+        "seeds can't. Where seeds leave out 0 but drawn test sets don't, or there is no interval over them, a gain is "
+        "'better on these test rows'.",
         f"'Few' marks slices with less than {FEW} rows of the rarer class. A slice of one class has no AUC: undefined.",
     ]
     if seeds == 1:

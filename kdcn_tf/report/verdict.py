@@ -8,7 +8,7 @@ from kdcn_tf.training.slices import ALL
 
 BETTER, WORSE, UNSURE, ONE_SEED, UNDEFINED = "better", "worse", "no difference shown", "one seed", "undefined"
 BETTER_HERE, WORSE_HERE = "better on these test rows", "worse on these test rows"
-"""Seeds agree, but other test rows from the same source could turn it around."""
+"""Seeds agree, but other test rows from the same source could turn it around, or nobody knows whether they could."""
 
 
 def of(gain: Mapping[str, Any]) -> str:
@@ -24,10 +24,14 @@ def of(gain: Mapping[str, Any]) -> str:
         return ONE_SEED
     low, high = gain["test"]["low"], gain["test"]["high"]
     if gain["low"] > 0:
-        return BETTER if low is None or low > 0 else BETTER_HERE
+        return BETTER if low is not None and low > 0 else BETTER_HERE
     if gain["high"] < 0:
-        return WORSE if high is None or high < 0 else WORSE_HERE
+        return WORSE if high is not None and high < 0 else WORSE_HERE
     return UNSURE
+
+
+def _drawn(gain: Mapping[str, Any]) -> bool:
+    return gain["test"]["low"] is not None
 
 
 def points(value: float | None) -> str:
@@ -55,8 +59,10 @@ def sentence(first: str, second: str, gain: Mapping[str, Any]) -> str:
         return f"No difference between {first} and {second} is shown: {size} ({seeds})."
     side = "better" if found in (BETTER, BETTER_HERE) else "worse"
     if found in (BETTER_HERE, WORSE_HERE):
-        few = "but they are too few to say so of others"
-        return f"{first} ranks these test rows {side} than {second}, {size} ({seeds}), {few}."
+        why = "but they are too few to say so of others"
+        if not _drawn(gain):
+            why = "but no interval over drawn test sets says so of others"
+        return f"{first} ranks these test rows {side} than {second}, {size} ({seeds}), {why}."
     return f"{first} ranks {side} than {second}: {size} ({seeds})."
 
 
@@ -70,21 +76,28 @@ def headline(first: str, second: str, gains: Sequence[Mapping[str, Any]]) -> str
     """
     if len(gains) == 1:
         return sentence(first, second, gains[0])
-    alike: dict[str, list[str]] = {}
+    alike: dict[tuple[str, bool], list[str]] = {}
     for place, gain in enumerate(gains):
         unit = " points of AUC" if place == 0 and gain["mean"] is not None else ""
-        alike.setdefault(of(gain), []).append(f"{gain['part']} ({points(gain['mean'])}{unit})")
-    clauses = [_ON[found].format(first=first, second=second, parts=_listed(parts)) for found, parts in alike.items()]
+        found = of(gain)
+        few = found in (BETTER_HERE, WORSE_HERE) and _drawn(gain)
+        alike.setdefault((found, few), []).append(f"{gain['part']} ({points(gain['mean'])}{unit})")
+    clauses = [
+        _ON[found].format(first=first, second=second, parts=_listed(parts), why=_FEW if few else _NOT_DRAWN)
+        for (found, few), parts in alike.items()
+    ]
     told = "; ".join(clauses)
     return f"{told[0].upper()}{told[1:]}."
 
 
+_FEW = "whose test rows are too few to say so of others"
+_NOT_DRAWN = "where no interval over drawn test sets says so of others"
 _ON = {
     BETTER: "{first} ranks better than {second} on {parts}",
     WORSE: "{first} ranks worse than {second} on {parts}",
     UNSURE: "no difference between {first} and {second} is shown on {parts}",
-    BETTER_HERE: "{first} ranks better than {second} on {parts}, whose test rows are too few to say so of others",
-    WORSE_HERE: "{first} ranks worse than {second} on {parts}, whose test rows are too few to say so of others",
+    BETTER_HERE: "{first} ranks better than {second} on {parts}, {why}",
+    WORSE_HERE: "{first} ranks worse than {second} on {parts}, {why}",
     ONE_SEED: "one seed, which can't tell a gain from chance, has {first} against {second} at {parts}",
     UNDEFINED: "{first} and {second} can't be compared on {parts}",
 }

@@ -107,6 +107,17 @@ def test_one_dataset_has_one_set_of_test_rows(report):
     found = pooled.pool({"a": report, "b": {**other(report, 3.0), "dataset": report["dataset"]}, "c": other(report)})
     assert found["notes"] == ["a and b are judged on the same test rows, so there is no interval over drawn test sets."]
     assert (row(found)["test"]["low"], row(found)["low"] is None) == (None, False)
+    assert row(pooled.pool({"a": sure(report), "b": sure(report)}))["verdict"] == verdict.BETTER_HERE
+    assert row(pooled.pool({"a": sure(report), "b": sure(other(report))}))["verdict"] == verdict.BETTER
+
+
+def sure(report):
+    """The same, with gains that both intervals are sure of."""
+    made = copy.deepcopy(report)
+    for gain in made["gains"]:
+        gain |= {"mean": 2.0, "low": 1.9, "high": 2.1}
+        gain["test"] |= {"low": 1.5, "high": 2.5}
+    return made
 
 
 def test_nothing_in_common(report):

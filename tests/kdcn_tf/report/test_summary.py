@@ -249,11 +249,17 @@ def gain(mean, low, high, test=(None, None), part="here"):
 @pytest.mark.parametrize(
     ("given", "expected", "told"),
     [
-        (gain(1.2, 0.5, 1.9), verdict.BETTER,
+        (gain(1.2, 0.5, 1.9, (0.1, 2.5)), verdict.BETTER,
          "A ranks better than B: +1.20 points of AUC (+0.50 to +1.90 over 5 seeds)."),
         (gain(1.2, 0.5, 1.9, (-0.1, 2.5)), verdict.BETTER_HERE,
          "A ranks these test rows better than B, +1.20 points of AUC (+0.50 to +1.90 over 5 seeds), but they are too "
          "few to say so of others."),
+        (gain(1.2, 0.5, 1.9), verdict.BETTER_HERE,
+         "A ranks these test rows better than B, +1.20 points of AUC (+0.50 to +1.90 over 5 seeds), but no interval "
+         "over drawn test sets says so of others."),
+        (gain(-1.0, -1.5, -0.5), verdict.WORSE_HERE,
+         "A ranks these test rows worse than B, −1.00 points of AUC (−1.50 to −0.50 over 5 seeds), but no interval "
+         "over drawn test sets says so of others."),
         (gain(0.2, -0.5, 0.9), verdict.UNSURE,
          "No difference between A and B is shown: +0.20 points of AUC (−0.50 to +0.90 over 5 seeds)."),
         (gain(-1.0, -1.5, -0.5, (-2.0, -0.1)), verdict.WORSE,
@@ -275,7 +281,8 @@ def test_words_say_what_intervals_allow(given, expected, told):
 
 def test_the_headline_of_several_sources():
     told = verdict.headline("A", "B", [
-        gain(1.2, 0.5, 1.9, part="x"), gain(0.2, -0.5, 0.9, part="y"), gain(2.0, 1.5, 2.5, part="z")])  # fmt: skip
+        gain(1.2, 0.5, 1.9, (0.1, 2.5), "x"), gain(0.2, -0.5, 0.9, part="y"), gain(2.0, 1.5, 2.5, (1.0, 3.0), "z"),
+    ])  # fmt: skip
     assert told == (
         "A ranks better than B on x (+1.20 points of AUC) and z (+2.00); "
         "no difference between A and B is shown on y (+0.20)."
@@ -288,3 +295,4 @@ def test_the_headline_of_a_source_with_few_rows(low, high, word):
     told = verdict.headline("A", "B", [few, gain(2.0, 1.5, 2.5, part="z")])
     size = verdict.points(few["mean"])
     assert told.startswith(f"A ranks {word} than B on y ({size} points of AUC), whose test rows are too few")
+    assert told.endswith("ranks better than B on z (+2.00), where no interval over drawn test sets says so of others.")
