@@ -73,9 +73,9 @@ def _overall(report: Report) -> Section:
 
 def _categories(report: Report) -> Section | None:
     found, titles = report["categories"], report["titles"]
-    if not found["rows"]:
-        return None
     models = [model for model in titles if not model.startswith(ABLATION)]
+    if not found["rows"] or not models:
+        return None
     gained = found["gain"] is not None
     rows = [
         (row["name"], tables.known(row["train"]), tables.rows_of(row), *tables.means([row["auc"][m] for m in models]),
@@ -130,10 +130,10 @@ def _published() -> Section:
 
 
 def _scarcity(report: Report) -> Section | None:
-    if len(report["fractions"]) < 2:
-        return None
     titles, pictures, made = report["titles"], [], []
     models = charts.drawn(list(titles))
+    if len(report["fractions"]) < 2 or not models:
+        return None
     for part in (part["name"] for part in report["parts"]):
         rows = [row for row in report["scarcity"] if row["part"] == part]
         gained = [row for row in report["gains"] if row["part"] == part and row["over"] == DCN][::-1]
@@ -182,7 +182,7 @@ def _cold(report: Report) -> Section | None:
     models = charts.drawn(list(titles))
     for column, what in ((USER_FREQUENCY, "user"), (ITEM_FREQUENCY, "item")):
         rows = report["slices"][column]
-        if not rows:
+        if not rows or not models:
             continue
         gained = any(row["gain"] for row in rows)
         pictures.append(charts.buckets(rows, titles, charts.drawn(list(titles), 5), f"training rows of the {what}"))
@@ -207,6 +207,8 @@ def _calibration(report: Report) -> Section:
         "Whether a predicted probability of 20% means that 20% click. The error is the mean distance of the two in ten "
         "bins (expected calibration error)."
     )
+    if not shown:
+        return Section("Calibration", text, [table])
     bins = Table(("bin", *(titles[model] for model in shown)), [
         (Number(str(place + 1)), *(_bin(found[model], place) for model in shown)) for place in range(metrics.BINS)
     ], caption="Predicted probability by bin, and below it the share that was clicked")  # fmt: skip

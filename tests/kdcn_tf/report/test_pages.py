@@ -117,6 +117,18 @@ def test_a_report_of_fewer_models(tmp_path, models):
     assert told in page
 
 
+def test_a_report_of_ablations_alone(tmp_path):
+    """No chart and no table of rivals has a line for one of them."""
+    made = summary(*comparison.runs(200, (0, 1), (0.1, 1.0), ("kdcn_no_user_state", "kdcn_no_dialogue")))
+    page, text = written(tmp_path, made)
+    assert "svg" not in Outline(page).tags
+    assert "K-DCN without dialogue" in text
+    titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert "Calibration" in titles
+    assert not {"Cold start", "With less data: the scarcity curve"} & set(titles)
+    assert not [title for title in titles if title.startswith("By category")]
+
+
 @pytest.mark.parametrize(
     ("library", "extra"), [("jinja2", "reports"), ("matplotlib", "reports"), ("scipy", "baselines")]
 )
