@@ -72,6 +72,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     searched = {f"space {key}": text for key, text in spaces.described(space).items()}
     asked = {**marks, **{name: str(value) for name, value in about.items()}, **searched}
     open_run(values.output, manifest.TUNING, found.config, asked, values.overwrite, extend=True)
+    tuning.require_journal(values.output)
     first = {key: options.value_of(own, key) for key in space}
     study = studies.Study(values.output, space, grid, seed, first, found.config.trial.looks_per_epoch)
     missing = _trials(values, grid) - len(study.tried)

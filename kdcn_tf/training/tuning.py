@@ -22,6 +22,18 @@ SHOWN = 5
 """Trials and fields in the printed tables."""
 
 
+def require_journal(output: str) -> None:
+    """Refuses a directory that has what a study leaves, and not the study: a new one would replace its best setting.
+
+    Raises:
+        DataError: naming the missing file.
+    """
+    journal = files.join(output, studies.JOURNAL)
+    left = [name for name in (manifest.MANIFEST, TRIALS_FILE) if files.exists(files.join(output, name))]
+    if left and not files.exists(journal):
+        raise DataError(f"{journal}: no such file, though {left[0]} is there: the trials of this study are lost")
+
+
 def search(study: Study, job: Job, missing: int, processes: int) -> None:
     """Does so many trials that count, in addition to those that the study has.
 

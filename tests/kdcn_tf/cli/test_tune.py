@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_more_trials_are_added_to_those_there(ctr, studied, capsys):
         assert run(tune.main, *arguments(ctr, studied, f"--trials={trials}")) == 0
         assert capsys.readouterr().out.splitlines() == table
     manifest.read(str(studied), manifest.TUNING, check_digests=True)
+
+
+def test_a_study_without_its_journal_is_not_begun_anew(ctr, studied, tmp_path, capsys):
+    output = tmp_path / "study"
+    shutil.copytree(studied, output)
+    (output / studies.JOURNAL).unlink()
+    best = (output / "best.yaml").read_bytes()
+    for left in (manifest.MANIFEST, "trials.jsonl"):
+        assert run(tune.main, *arguments(ctr, output, "--trials=2", "--processes=1")) == 65
+        assert f"{output}/journal.log: no such file, though {left} is there" in capsys.readouterr().err
+        assert (output / "best.yaml").read_bytes() == best
+        (output / manifest.MANIFEST).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
