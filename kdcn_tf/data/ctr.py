@@ -5,7 +5,7 @@ dataset's manifest.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -204,6 +204,11 @@ def batches_of(directory: str, described: Manifest, split: str, batch_size: int)
                 rows += len(batch[records.LABEL])
                 yield batch
         check_rows(path, rows, file.count)
+
+
+def one_class(examples: Mapping[str, np.ndarray]) -> bool:
+    """Whether the rows that count, those with a weight, have one label at the most: nothing can be learnt of them."""
+    return len(np.unique(examples[records.LABEL][examples[records.WEIGHT] > 0])) < 2
 
 
 def read_all(directory: str, described: Manifest, split: str) -> dict[str, np.ndarray]:

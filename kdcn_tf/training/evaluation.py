@@ -75,10 +75,10 @@ def baseline_scorer(name: str, data: Heldout, config: Config) -> Scorer:
     """One of `BASELINES`, fitted on the training and chosen on the validation split, both held in memory.
 
     Raises:
-        DataError: a split has no examples, or the training split only one class.
+        DataError: a split has no examples, or the training split's rows with a weight only one class.
     """
     train, valid = (ctr_data.read_all(data.directory, data.ctr, split) for split in ("train", "valid"))
-    if len(np.unique(train[records.LABEL][train[records.WEIGHT] > 0])) < 2:
+    if ctr_data.one_class(train):
         raise DataError(f"{data.directory}: split 'train' has labels of one class only: nothing to fit {name!r} to")
     return BASELINES[name](ctr_data.spec_of(data.ctr), config).fit(train, valid).logits
 

@@ -121,13 +121,12 @@ def run(
 
     Raises:
         ConfigError: unknown contestant, or embeddings are needed.
-        DataError: nothing to train on, or the labels are of one class only.
+        DataError: nothing to train on, or the labels of rows with a weight are of one class only.
     """
     own = contestants.configured(model, config)
     kind = contestants.contestant(model).kind
     chosen = chosen_rows(data.splits[TRAIN], fraction, own.finetune.seed)
-    labels = data.splits[TRAIN][records.LABEL][chosen]
-    if len(np.unique(labels)) < 2:
+    if ctr_data.one_class({key: data.splits[TRAIN][key][chosen] for key in (records.LABEL, records.WEIGHT)}):
         raise DataError(f"{data.directory}: {len(chosen)} training rows of {model!r} have labels of one class only")
     if kind == contestants.NETWORK:
         if own.kdcn.pretrained and not embeddings:

@@ -91,10 +91,11 @@ def test_what_is_refused(data):
         trial.run(data, "svm", small(), embeddings=None)
     with pytest.raises(ConfigError, match="--embeddings: model 'kdcn' starts from them"):
         trial.run(data, "kdcn", small(), embeddings=None)
-    clicked = {**data.splits["train"], records.LABEL: np.ones(800, np.float32)}
-    one_class = dataclasses.replace(data, splits={**data.splits, "train": clicked})
-    with pytest.raises(DataError, match="800 training rows of 'kdcn_no_pretraining' have labels of one class only"):
-        trial.run(one_class, MODEL, small(), embeddings=None)
+    train = data.splits["train"]
+    for changed in ({records.LABEL: np.ones(800, np.float32)}, {records.WEIGHT: 1 - train[records.LABEL]}):
+        one_class = dataclasses.replace(data, splits={**data.splits, "train": train | changed})
+        with pytest.raises(DataError, match="800 training rows of 'kdcn_no_pretraining' have labels of one class only"):
+            trial.run(one_class, MODEL, small(), embeddings=None)
 
 
 @pytest.mark.parametrize("model", ["gbdt", "lr"])
