@@ -73,7 +73,7 @@ class Table:
     def _plain(self, examples: Examples) -> Columns:
         """What no label has a part in."""
         statistics = np.where(np.isfinite(examples[records.DENSE]), examples[records.DENSE], np.nan)
-        columns = {name: statistics[:, i] for i, name in enumerate(self.spec.dense_names)}
+        columns = {f"statistic {name}": statistics[:, i] for i, name in enumerate(self.spec.dense_names)}
         for name, level, codes in zip(self.categorical, examples[records.CATEGORIES].T, self._levels, strict=True):
             columns[name] = np.where(np.isin(level, codes), np.searchsorted(codes, level), np.nan)
         for key in self.spec.list_sizes():

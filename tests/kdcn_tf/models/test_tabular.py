@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from support.click_models import tabular_examples
@@ -38,10 +40,19 @@ def check(columns, name, *expected):
 
 
 def test_statistics_and_categories_as_they_are(columns):
-    check(columns, "price", 3, np.nan)  # an infinite statistic is a missing one
-    check(columns, "sales", np.nan, 2)
+    check(columns, "statistic price", 3, np.nan)  # an infinite statistic is a missing one
+    check(columns, "statistic sales", np.nan, 2)
     check(columns, "category 0", 0, np.nan)  # 71 and 74 are the known top levels
     check(columns, "category 1", 0, np.nan)
+
+
+def test_a_statistic_named_like_a_derived_column_is_kept(columns):
+    table = Table(dataclasses.replace(SPEC, dense_names=("category 0", "rows of item")), smoothing=1.0, folds=2, seed=1)
+    table.fit(TRAIN)
+    found = table.of(NEW)
+    assert len(found) == len(columns)
+    for own, usual in zip(found.values(), columns.values(), strict=True):
+        np.testing.assert_array_equal(own, usual)
 
 
 def test_counts(columns):
