@@ -35,7 +35,7 @@ def markdown(facts: Mapping[str, Any]) -> bytes:
         _validation(facts["validation"]),
         *_measured(facts["measured"]),
         "## Limits",
-        "\n".join(f"- {line}" for line in limits(facts)),
+        "\n".join(f"- {_escaped(line)}" for line in limits(facts)),
         "## Configuration",
         *_configuration(facts["configuration"]),
     ]
@@ -159,11 +159,11 @@ def _configuration(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    """Names from the data can't end a cell, or become markup where the card is shown as HTML."""
+def _escaped(text: str) -> str:
+    """Names from the data can't end a cell or a line, or become markup where the card is shown as HTML."""
     for sign, shown in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
         text = text.replace(sign, shown)
     return text

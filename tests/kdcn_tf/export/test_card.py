@@ -107,5 +107,13 @@ def test_an_evaluation_of_other_models_is_refused(chain, parts):
         card_facts.read_evaluation(f"{root}/evaluation", other)
 
 
+def test_names_cannot_break_a_limit(parts):
+    found = card_facts.facts(**parts)
+    named = {**found, "features": {**found["features"], "constant_statistics": ["<img src=x>\n## Good"]}}
+    text = card.markdown(named).decode()
+    assert "and so count nothing: &lt;img src=x> ## Good." in text
+    assert "<img" not in text
+
+
 def test_names_cannot_break_a_table():
     assert card._table(("a",), [["x|y\n<b>"]]) == "| a |\n| --- |\n| x\\|y &lt;b> |"
