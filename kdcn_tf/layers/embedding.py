@@ -184,9 +184,12 @@ def _shaped(values: tf.Tensor, ids: tf.Tensor, inner: Sequence[int]) -> tf.Tenso
 def _means(vectors: tf.Tensor, rows: tf.Tensor, lists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Mean of the rows of each of `count` lists [count, d], without laying the rows out beside each other.
 
-    A row goes to a list of nobody: of no row at all, TensorFlow 2.16 leaves the gradient uninitialised.
+    A row goes to a list of nobody: of no row at all, TensorFlow 2.16 leaves the gradient uninitialised. A batch of
+    no impressions has no such row, and no gradient either.
     """
-    rows, lists = tf.concat([rows, [0]], axis=0), tf.concat([lists, [count]], axis=0)
+    spare = tf.minimum(tf.shape(vectors)[0], 1)
+    rows = tf.concat([rows, tf.zeros([spare], rows.dtype)], axis=0)
+    lists = tf.concat([lists, tf.fill([spare], count)], axis=0)
     return tf.sparse.segment_mean(vectors, rows, lists, num_segments=count + 1)[:-1]
 
 

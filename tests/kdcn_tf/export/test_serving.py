@@ -148,6 +148,13 @@ def test_rank_of_many_equals_predict_of_each(exported):
     assert len(set(np.round(each, 6))) == 3
 
 
+def test_no_rows_have_no_scores(exported):
+    _, path = exported
+    assert _logits(path, PREDICT, _request(0)).shape == (0,)
+    assert _logits(path, RANK, _request(0, context_rows=1)).shape == (0,)
+    assert _logits(path, SERVING_DEFAULT, {"examples": tf.zeros([0], tf.string)}).shape == (0,)
+
+
 def test_unknown_strings_and_padding(exported):
     _, path = exported
     base = _logits(path, PREDICT, _request())

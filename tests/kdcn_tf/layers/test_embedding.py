@@ -71,6 +71,11 @@ def test_nothing_placed_is_no_vector(layer):
         assert (vectors.shape, [place.shape for place in places]) == ((0, 2), [ids.shape for ids in placed])
 
 
+def test_no_lists_have_no_means(layer):
+    (single,), (means,), _ = layer.look_up([tf.zeros([0], tf.int64)], [tf.zeros([0, 3], tf.int64)])
+    assert (single.shape, means.shape) == ((0, 2), (0, 2))
+
+
 def test_means_have_the_gradient_of_means(layer):
     ids = tf.constant([[1, 3, 3], [3, 0, 0], [0, 0, 0]], tf.int64)
     with tf.GradientTape() as tape:
