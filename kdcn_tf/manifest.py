@@ -140,10 +140,19 @@ def kind_of(directory: str) -> str:
     Raises:
         DataError: no manifest, or one that can't be read.
     """
+    return unchecked(directory).kind
+
+
+def unchecked(directory: str) -> Manifest:
+    """A dataset's manifest, whatever its kind, and whether its files are there or not.
+
+    Raises:
+        DataError: no manifest, or one that can't be read.
+    """
     path = files.join(directory, MANIFEST)
     if not files.exists(path):
         raise DataError(f"{path}: no such file; the directory is not a finished dataset")
-    return _parse(path).kind
+    return _parse(path)
 
 
 def read(directory: str, kind: str, check_digests: bool = False) -> Manifest:

@@ -11,7 +11,8 @@ Seeds share one run of pretraining, whose chance no interval over seeds holds, u
 exports of others.
 
 Writes report.html, report.md and report.json. The same command with the same --output goes on where an interrupted
-one stopped; with more models, seeds or fractions it adds those to what is there.
+one stopped; with more models, seeds or fractions it adds those to what is there. One that leaves out some of what a
+finished comparison has is refused.
 """
 
 import logging
@@ -67,6 +68,8 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     models, scarce = _names(values.models, "models"), _names(values.scarce, "scarce")
     if values.ablations:
         models = list(dict.fromkeys([*models, *contestants.ablations(found.config)]))
+    if not models:
+        raise ConfigError("--models: names no model")
     fractions = [_fraction(text) for text in values.fractions]
     configs = _configs(found.config, models, values.tuned or ())
     pretrained = any(_is_pretrained(model, configs[model]) for model in models)
@@ -82,7 +85,11 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
     pages.check()
     filesystems.require(values.ctr, values.embeddings, *values.more_embeddings, values.output)
+    seeds = [found.config.finetune.seed + number for number in range(values.seeds)]
+    tasks = comparing.plan(models, seeds, fractions, [model for model in scarce if model in models])
     inputs.require_sources(values.ctr, found.ctr)
+    if not values.overwrite:
+        comparing.require_none_lost(values.output, tasks)
     own = {model: options.fingerprint(options.to_dict(configs[model])) for model in models}
     leftovers = (comparing.RUNS,)
     open_run(
@@ -90,8 +97,6 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     )
     # A finished comparison may be added to; until it is finished again, it isn't.
     files.remove(files.join(values.output, manifest.MANIFEST))
-    seeds = [found.config.finetune.seed + number for number in range(values.seeds)]
-    tasks = comparing.plan(models, seeds, fractions, [model for model in scarce if model in models])
     exports = [values.embeddings, *values.more_embeddings] if values.embeddings else []
     own_export = {seed: exports[place % len(exports)] for place, seed in enumerate(seeds) if exports}
     comparing.run_missing(comparing.Order(values.ctr, own_export, configs, values.output), tasks, values.processes)

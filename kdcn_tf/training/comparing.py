@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import logging
+import re
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from kdcn_tf import files, options
+from kdcn_tf import files, manifest, options
 from kdcn_tf.config import Config
 from kdcn_tf.data.failures import translated
-from kdcn_tf.errors import DataError, UnavailableError
+from kdcn_tf.errors import ConfigError, DataError, UnavailableError
 from kdcn_tf.training import memory, trial
 from kdcn_tf.training.trial import Outcome, Point, TrialData
 from kdcn_tf.workers import Ask, Died, Done, Work, Workers
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 RUNS = "runs"
 """Folder of the finished trials."""
 
+_SUFFIX = ".npz"
 _TRIES = 2
 """Times that a trial is begun whose process dies."""
 
@@ -46,6 +48,12 @@ class Task:
     @property
     def name(self) -> str:
         return f"{self.model}-{self.fraction:g}-{self.seed}"
+
+    @classmethod
+    def named(cls, name: str) -> "Task | None":
+        """The trial of that name; None where no trial has such a one."""
+        found = re.fullmatch(r"(\w+)-([0-9.e-]+)-(\d+)", name)
+        return cls(found[1], float(found[2]), int(found[3])) if found else None
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,36 @@ def plan(models: Sequence[str], seeds: Sequence[int], fractions: Sequence[float]
         for model in models
         if fraction == 1.0 or model in scarce
     ]
+
+
+def require_none_lost(output: str, tasks: Sequence[Task]) -> None:
+    """Refuses tasks that leave out some of a finished comparison, whose report they would replace by a smaller one.
+
+    Raises:
+        ConfigError: naming what of the comparison isn't asked for.
+        DataError: the manifest can't be read.
+    """
+    if not files.exists(files.join(output, manifest.MANIFEST)):
+        return
+    old = manifest.unchecked(output)
+    names = [file.name.removeprefix(f"{RUNS}/").removesuffix(_SUFFIX) for file in old.files.get(RUNS, ())]
+    asked = {task.name for task in tasks}
+    lost = [task for name in names if name not in asked and (task := Task.named(name))]
+    if old.kind == manifest.COMPARISON and lost:
+        raise ConfigError(
+            f"{output}: holds a comparison that also has {_what(lost, tasks)}, which its new report would be without; "
+            "ask for them, too, or pass --overwrite to begin anew"
+        )
+
+
+def _what(lost: Sequence[Task], tasks: Sequence[Task]) -> str:
+    """What of lost trials no other one has: models, fractions and seeds; else the trials themselves."""
+    told = []
+    for what in ("model", "fraction", "seed"):
+        asked = {getattr(task, what) for task in tasks}
+        if missing := dict.fromkeys(str(value) for task in lost if (value := getattr(task, what)) not in asked):
+            told.append(f"{what}{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+    return " and ".join(told or [f"runs {', '.join(task.name for task in lost)}"])
 
 
 def run_missing(order: Order, tasks: Sequence[Task], processes: int) -> None:
@@ -135,7 +173,7 @@ def summary(outcome: Outcome) -> str:
 
 
 def path_of(output: str, task: Task) -> str:
-    return files.join(output, RUNS, f"{task.name}.npz")
+    return files.join(output, RUNS, task.name + _SUFFIX)
 
 
 def packed(outcome: Outcome) -> bytes:

@@ -45,7 +45,7 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
     assert run(compare.main, *given, "--models=lr,kdcn_no_pretraining") == 0
     assert "8 runs, 4 of them finished already" in capsys.readouterr().err
     settled.write_text("finetune: {learning_rate: 0.005}\n")
-    assert run(compare.main, *given) == 2
+    assert run(compare.main, *given, "--models=lr,kdcn_no_pretraining") == 2
     assert "another configuration or input (" in (err := capsys.readouterr().err)
     assert "settings of kdcn_no_pretraining" in err
 
@@ -55,6 +55,7 @@ def test_trains_reports_and_goes_on(ctr, tmp_path, capsys):
     [
         (["--models=kdcn,svm"], "--models: unknown model 'svm'; known: kdcn, "),
         (["--models=dcn", "--scarce=svm"], "--scarce: unknown model 'svm'"),
+        (["--models="], "--models: names no model"),
         ([MODELS, "--fractions=0"], "--fractions: expected numbers above 0 up to 1, got '0'"),
         ([MODELS, "--fractions=x"], "--fractions: expected numbers above 0 up to 1, got 'x'"),
         ([MODELS, "--tuned=lr=x"], "--tuned lr=x: expected MODEL=FILE, MODEL of kdcn_no_pretraining, kdcn_no_dialogue"),
@@ -70,6 +71,25 @@ def test_what_is_refused(ctr, tmp_path, capsys, given, message):
     assert run(compare.main, f"--ctr={ctr}", *given, *SETS, f"--output={tmp_path / 'out'}") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_comparison_loses_nothing(ctr, tmp_path, capsys):
+    output = tmp_path / "out"
+    given = [f"--ctr={ctr}", "--processes=1", *SETS, "--set=gbdt.rounds=5", f"--output={output}"]
+    assert run(compare.main, *given, "--models=lr,gbdt", "--seeds=2", "--fractions=0.5", "--scarce=lr") == 0
+    before = (output / "report.json").read_bytes()
+    for less, message in (
+        (["--models=gbdt", "--seeds=1", "--fractions="], "also has model lr and fraction 0.5 and seed 2, which"),
+        (["--models=lr,gbdt", "--seeds=2", "--fractions=0.5", "--scarce=gbdt"], "has runs lr-0.5-1, lr-0.5-2, which"),
+        (["--models="], "--models: names no model"),
+    ):
+        capsys.readouterr()
+        assert run(compare.main, *given, *less) == 2
+        assert message in capsys.readouterr().err
+        assert (output / "report.json").read_bytes() == before
+        assert len(manifest.read(str(output), manifest.COMPARISON, check_digests=True).group("runs")) == 6
+    assert run(compare.main, *given, "--models=gbdt", "--seeds=1", "--fractions=", "--overwrite") == 0
+    assert len(manifest.read(str(output), manifest.COMPARISON).group("runs")) == 1
 
 
 def test_a_source_named_as_all_of_them_costs_no_training(tmp_path, capsys):

@@ -24,6 +24,12 @@ def test_every_model_on_all_rows_and_some_on_fewer():
     ]  # fmt: skip
 
 
+def test_a_trial_is_known_by_its_name():
+    for task in (Task("kdcn_no_pretraining", 1.0, 12), Task("lr", 1e-5, 1), Task("lr", 0.03, 0)):
+        assert Task.named(task.name) == task
+    assert Task.named("notes") is None
+
+
 def test_an_outcome_goes_through_its_file():
     again = comparing.unpacked(comparing.packed(OUTCOME))
     np.testing.assert_array_equal(again.logits["test"], OUTCOME.logits["test"])
