@@ -47,13 +47,17 @@ class Task:
 
     @property
     def name(self) -> str:
-        return f"{self.model}-{self.fraction:g}-{self.seed}"
+        return f"{self.model}-{_shown(self.fraction)}-{self.seed}"
 
     @classmethod
     def named(cls, name: str) -> "Task | None":
         """The trial of that name; None where no trial has such a one."""
         found = re.fullmatch(r"(\w+)-([0-9.e-]+)-(\d+)", name)
         return cls(found[1], float(found[2]), int(found[3])) if found else None
+
+
+def _shown(fraction: float) -> str:
+    return f"{fraction:g}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,15 @@ class Order:
 
 
 def plan(models: Sequence[str], seeds: Sequence[int], fractions: Sequence[float], scarce: Sequence[str]) -> list[Task]:
-    """All trials: every model on all rows, and those of `scarce` on the smaller fractions, seed by seed."""
+    """All trials: every model on all rows, and those of `scarce` on the smaller fractions, seed by seed.
+
+    Raises:
+        ConfigError: two fractions are so near to each other that their trials would share a file.
+    """
+    shown: dict[str, float] = {}
+    for fraction in (1.0, *fractions):
+        if (other := shown.setdefault(_shown(fraction), fraction)) != fraction:
+            raise ConfigError(f"--fractions: {other} and {fraction} are one, {_shown(fraction)}, in the names of runs")
     return [
         Task(model, fraction, seed)
         for seed in seeds

@@ -3,7 +3,7 @@ import pytest
 from support.ctr_data import write_ctr
 
 from kdcn_tf import config
-from kdcn_tf.errors import DataError
+from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.training import comparing
 from kdcn_tf.training.comparing import Order, Task
 from kdcn_tf.training.trial import Outcome, Point
@@ -22,6 +22,13 @@ def test_every_model_on_all_rows_and_some_on_fewer():
     assert [task.name for task in tasks] == [
         "kdcn-1-1", "dnn-1-1", "kdcn-0.1-1", "kdcn-1-2", "dnn-1-2", "kdcn-0.1-2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "shown"), [((0.1, 0.1000001), "0.1"), ((0.9999999,), "1")])
+def test_fractions_that_would_share_a_file_are_refused(given, shown):
+    with pytest.raises(ConfigError, match=rf"--fractions: .* and {given[-1]} are one, {shown}, in the names of runs"):
+        comparing.plan(["lr"], [1], given, ["lr"])
+    assert len(comparing.plan(["lr"], [1], (0.1, 0.1, 1.0), ["lr"])) == 2
 
 
 def test_a_trial_is_known_by_its_name():
