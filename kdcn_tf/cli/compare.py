@@ -16,6 +16,7 @@ finished comparison has is refused.
 """
 
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -207,8 +208,8 @@ def _settings(configs: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
 
 
 def _command(values: flags.FlagValues) -> str:
-    """The command that makes the comparison again, without paths' places."""
-    given = [f"--{name}={value}" for name, value in _given(values)]
+    """The command that makes the comparison again in a shell, without paths' places."""
+    given = [f"--{name}={shlex.quote(str(value))}" for name, value in _given(values)]
     return " ".join(["kdcn", NAME, *given])
 
 
@@ -223,6 +224,11 @@ def _given(values: flags.FlagValues) -> list[tuple[str, Any]]:
         if values[name].value != values[name].default:
             value = values[name].value
             found.append((name, ",".join(value) if isinstance(value, list) else value))
+    for argument in values.tuned or ():
+        model, _, path = argument.partition("=")
+        found.append(("tuned", f"{model}={files.last_name(path)}"))
+    if values.config:
+        found.append(("config", files.last_name(values.config)))
     return found + [("set", text) for text in values.set or ()]
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -98,6 +99,20 @@ def test_a_source_named_as_all_of_them_costs_no_training(tmp_path, capsys):
     assert run(compare.main, *given) == 65
     assert "test split: a source is named 'all'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_report_tells_the_command_that_makes_it_again(ctr, tmp_path):
+    settings, settled = tmp_path / "my settings.yaml", tmp_path / "best.yaml"
+    settings.write_text("lr: {iterations: 50}\n")
+    settled.write_text("lr: {strengths: [0.1]}\n")
+    given = [f"--ctr={ctr}", "--models=lr", "--seeds=1", "--fractions=", f"--config={settings}",
+             f"--tuned=lr={settled}", "--set=kdcn.deep_units=[16, 8]"]  # fmt: skip
+    assert run(compare.main, *given, "--processes=1", f"--output={tmp_path / 'out'}") == 0
+    command = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["command"]
+    assert shlex.split(command)[2:] == [
+        "--ctr=ctr", "--models=lr", "--seeds=1", "--fractions=", "--tuned=lr=best.yaml", "--config=my settings.yaml",
+        "--set=kdcn.deep_units=[16, 8]",
+    ]  # fmt: skip
 
 
 def logits_of(output, seed):
