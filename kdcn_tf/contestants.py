@@ -12,6 +12,10 @@ NETWORK, GBDT, LR = "network", "gbdt", "lr"
 """What trains a contestant: `training.finetune`, LightGBM, scikit-learn."""
 
 
+SECTIONS: Mapping[str, tuple[str, ...]] = {NETWORK: ("finetune", "kdcn", "trial"), GBDT: ("gbdt",), LR: ("lr",)}
+"""Kind of contestant -> the sections of the configuration that are about it."""
+
+
 @dataclass(frozen=True)
 class Contestant:
     """Attributes:
@@ -82,6 +86,19 @@ def contestant(name: str) -> Contestant:
 def ablations(config: Config) -> list[str]:
     """Names of the ablations that change something of the configuration; the others would be K-DCN once more."""
     return [name for name in ABLATIONS if configured(name, config) != config]
+
+
+def settings(name: str, config: Config) -> dict[str, Any]:
+    """All that a contestant reads of its configuration; whatever else changes, it is the same contestant.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    kind, whole = contestant(name).kind, options.to_dict(config)
+    found = {section: whole[section] for section in SECTIONS[kind]}
+    if kind == NETWORK:
+        return {**found, "encoder": whole["encoder"]}  # the length of its vectors
+    return {**found, "finetune": {"seed": config.finetune.seed}}
 
 
 def configured(name: str, config: Config) -> Config:

@@ -100,9 +100,6 @@ SPACES: dict[str, dict[str, Space]] = {
 }
 """Sampler -> model -> what is searched, where the user gives no space."""
 
-_SECTIONS = {contestants.NETWORK: ("finetune", "kdcn", "trial"), contestants.GBDT: ("gbdt",), contestants.LR: ("lr",)}
-"""Kind of model -> the sections of the configuration that it reads."""
-
 
 def read(path: str) -> dict[str, Any]:
     """A space as it stands in a file: `section.field` -> {low, high, log} or {choices}.
@@ -182,7 +179,7 @@ def _require_range(found: Range, where: str) -> None:
 
 def _require_searchable(key: str, model: str, source: str) -> None:
     entry = contestants.contestant(model)
-    sections = _SECTIONS[entry.kind]
+    sections = contestants.SECTIONS[entry.kind]
     if key.split(".")[0] not in sections:
         raise ConfigError(f"{source}: {key}: model {model!r} reads sections {', '.join(sections)} only")
     if key in entry.differences:

@@ -26,7 +26,7 @@ from kdcn_tf import command, contestants, files, manifest, options
 from kdcn_tf.cli import ctr_inputs
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
-from kdcn_tf.runs import open_run
+from kdcn_tf.runs import Parts, open_run
 
 NAME = "compare"
 SCARCE = ("kdcn", "kdcn_no_pretraining", "dcn", "gbdt", "lr")
@@ -91,17 +91,28 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
     inputs.require_sources(values.ctr, found.ctr)
     if not values.overwrite:
         comparing.require_none_lost(values.output, tasks)
-    own = {model: options.fingerprint(options.to_dict(configs[model])) for model in models}
-    leftovers = (comparing.RUNS,)
-    open_run(
-        values.output, manifest.COMPARISON, found.config, marks, values.overwrite, leftovers, extend=True, settings=own
-    )
-    # A finished comparison may be added to; until it is finished again, it isn't.
-    files.remove(files.join(values.output, manifest.MANIFEST))
+    _open(values, found, configs, marks)
     exports = [values.embeddings, *values.more_embeddings] if values.embeddings else []
     own_export = {seed: exports[place % len(exports)] for place, seed in enumerate(seeds) if exports}
     comparing.run_missing(comparing.Order(values.ctr, own_export, configs, values.output), tasks, values.processes)
     _report(values, found, configs, marks, tasks)
+
+
+def _open(
+    values: flags.FlagValues, found: ctr_inputs.CtrInputs, configs: Mapping[str, Config], marks: Mapping[str, str]
+) -> None:
+    """Takes the directory. All models read the dataset; embeddings are of those alone that are pretrained."""
+    from kdcn_tf.training import comparing
+
+    own = {model: options.fingerprint(contestants.settings(model, config)) for model, config in configs.items()}
+    everyone = {manifest.CTR: marks[manifest.CTR]}
+    shared = {name: mark for name, mark in marks.items() if name not in everyone}
+    open_run(
+        values.output, manifest.COMPARISON, found.config, everyone, values.overwrite, (comparing.RUNS,), extend=True,
+        parts=Parts(own, shared),
+    )  # fmt: skip
+    # A finished comparison may be added to; until it is finished again, it isn't.
+    files.remove(files.join(values.output, manifest.MANIFEST))
 
 
 def _report(

@@ -31,6 +31,23 @@ def test_an_ablation_of_what_is_not_chosen_is_left_out():
     assert set(contestants.ABLATIONS) - set(contestants.ablations(loud)) == {"kdcn_loud_knowledge"}
 
 
+@pytest.mark.parametrize(
+    ("model", "reads", "reads_not"),
+    [
+        ("lr", ["lr.iterations=9", "finetune.seed=3"], ["encoder.dim=4", "finetune.epochs=9", "gbdt.leaves=9"]),
+        ("gbdt", ["gbdt.leaves=9", "finetune.seed=3"], ["encoder.dim=4", "kdcn.heads=2", "lr.iterations=9"]),
+        ("kdcn", ["encoder.dim=4", "kdcn.heads=2", "trial.patience=1", "finetune.epochs=9"], ["gbdt.leaves=9"]),
+        ("dcn", ["kdcn.cross_layers=3", "finetune.seed=3"], ["encoder.dim=4", "lr.iterations=9", "pretrain.epochs=9"]),
+    ],
+)
+def test_a_model_reads_its_own_settings(model, reads, reads_not):
+    def settings(*assignments):
+        return contestants.settings(model, contestants.configured(model, config.resolve(assignments=assignments)))
+
+    assert all(settings(one) != settings() for one in reads)
+    assert all(settings(one) == settings() for one in reads_not)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ConfigError, match=r"model 'svm': unknown; known: kdcn, kdcn_no_pretraining, .*, lr"):
         contestants.contestant("svm")

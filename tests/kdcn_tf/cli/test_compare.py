@@ -93,6 +93,34 @@ def test_a_finished_comparison_loses_nothing(ctr, tmp_path, capsys):
     assert len(manifest.read(str(output), manifest.COMPARISON).group("runs")) == 1
 
 
+def test_a_model_with_embeddings_is_added_to_some_without(ctr, tmp_path, capsys):
+    """And those without don't need them the next time; no other export can take the first one's place."""
+    one, other = write_embeddings(tmp_path / "one"), write_embeddings(tmp_path / "other", step=1.0)
+    given = [f"--ctr={ctr}", "--processes=1", "--seeds=1", "--fractions=", *SETS, f"--output={tmp_path / 'out'}"]
+    for more, told in (
+        (["--models=lr", f"--embeddings={one}"], "1 runs, 0 of them finished already"),
+        (["--models=lr"], "1 runs, 1 of them finished already"),
+        (["--models=lr,kdcn", f"--embeddings={one}"], "2 runs, 1 of them finished already"),
+        (["--models=lr,kdcn", f"--embeddings={one}"], "2 runs, 2 of them finished already"),
+    ):
+        assert run(compare.main, *given, *more) == 0
+        assert told in capsys.readouterr().err
+    assert run(compare.main, *given, "--models=lr,kdcn", f"--embeddings={other}") == 2
+    was, now = (manifest.read(str(path), manifest.EMBEDDINGS).fingerprint() for path in (one, other))
+    assert f"('embeddings: {was}' there, 'embeddings: {now}' now)" in capsys.readouterr().err
+    assert run(compare.main, *given, "--models=lr,kdcn", f"--embeddings={one}", "--set=lr.iterations=9") == 2
+    assert "('settings of lr: " in capsys.readouterr().err
+
+
+def test_the_directory_of_an_unfinished_run_of_another_kind(ctr, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    mark = manifest.read(str(ctr), manifest.CTR).fingerprint()
+    (tmp_path / "out" / manifest.CONFIG_FILE).write_text(f"# ctr: {mark}\n")
+    (tmp_path / "out" / "checkpoint").write_text("")
+    assert run(compare.main, f"--ctr={ctr}", "--models=lr", *SETS, f"--output={tmp_path / 'out'}") == 2
+    assert "holds an unfinished run of another configuration or input (no parts there)" in capsys.readouterr().err
+
+
 def test_a_source_named_as_all_of_them_costs_no_training(tmp_path, capsys):
     write_ctr(tmp_path / "ctr", per_file=12, sources=(b"all", b"shop"))
     given = [f"--ctr={tmp_path / 'ctr'}", "--models=lr", "--seeds=1", *SETS, f"--output={tmp_path / 'out'}"]
