@@ -4,8 +4,8 @@
 
 DIR/FB15k-237 and DIR/WN18RR of --data hold the benchmarks' triples. Every run is a `kdcn train-ckg` whose
 output stays in --work: an interrupted benchmark goes on where it stopped, a finished run isn't repeated.
-Test triples are ranked among all entities, both sides, ties at their mean rank; ablations are trained for fewer
-epochs and compared on validation triples.
+Test triples are ranked among all entities, both sides, ties at their mean rank; ablations are compared on
+validation triples, those of the first two presets after few epochs.
 """
 
 import json
@@ -29,31 +29,12 @@ from kdcn_tf.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = {"fb15k237": "FB15k-237", "wn18rr": "WN18RR"}
-TUNED: dict[str, dict[str, Any]] = {
-    "fb15k237": {
-        "encoder.relation_scale": True, "encoder.dim": 200, "encoder.dropout": 0.2, "pretrain.negatives": 1024,
-        "pretrain.chunks": 1, "pretrain.epochs": 45,
-    },
-    "wn18rr": {
-        "encoder.relation_scale": True, "encoder.layers": 0, "encoder.l2": 0.03, "pretrain.loss": "self_adversarial",
-        "pretrain.epochs": 60,
-    },
-}  # fmt: skip
-"""What the graph's own setting changes in preset `link_prediction`; chosen on validation triples (WORKSPACE.md)."""
-
-
-def rows_of(graph: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Rows of a graph's table: preset and changes, by name."""
-    presets: dict[str, tuple[str, Mapping[str, Any]]] = {
-        name: (name, {}) for name in ("paper", "default", "link_prediction")
-    }
-    return presets | {"tuned": ("link_prediction", TUNED[graph])}
-
+PRESETS = ("paper", "default", "link_prediction")
+"""The rows of each graph's table."""
 
 ABLATIONS = "ablations"
 NAMES = (*GRAPHS, ABLATIONS)
 METRICS = ("mrr", "hits@1", "hits@3", "hits@10")
-ABLATION_EPOCHS = 10
 RANKED = {"pretrain.eval_triples": 1_000_000}
 
 BARS = {
@@ -87,6 +68,7 @@ class Variant:
         changes: `section.field` -> value.
         graph: name of the graph's folder.
         workers: 0 in one process, else on a local cluster of so many workers and 2 servers.
+        epochs: that it trains; None for the preset's own number.
     """
 
     name: str
@@ -94,6 +76,7 @@ class Variant:
     changes: Mapping[str, Any] = field(default_factory=dict)
     graph: str = "fb15k237"
     workers: int = 0
+    epochs: int | None = 10
 
 
 def _ladder() -> list[Variant]:
@@ -114,6 +97,23 @@ def _ladder() -> list[Variant]:
     return rows
 
 
+def _undone() -> list[Variant]:
+    """Preset `link_prediction`, and each of its choices undone."""
+    undone: dict[str, dict[str, Any]] = {
+        "link_prediction": {},
+        "no L2 penalty": {"encoder.l2": 0.0},
+        "no scale per relation": {"encoder.relation_scale": False},
+        "dimension 200": {"encoder.dim": 200},
+        "dimension 64": {"encoder.dim": 64},
+        "1 GCN layer": {"encoder.layers": 1},
+        "64 negatives": {"pretrain.negatives": 64},
+        "initial values up to 0.75": {"encoder.init_scale": 0.75},
+        "Adam at 0.01": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 0.01},
+        "self-adversarial loss, margin 6": {"pretrain.loss": "self_adversarial", "pretrain.margin": 6.0},
+    }
+    return [Variant(name, "link_prediction", changes, epochs=None) for name, changes in undone.items()]
+
+
 VARIANTS = [
     *_ladder(),
     Variant("default"),
@@ -128,6 +128,7 @@ VARIANTS = [
     Variant("1 worker, 2 servers", workers=1),
     Variant("2 workers, 2 servers", workers=2),
     Variant("2 workers, 2 servers, float32 on the wire", changes={"pretrain.wire": "float32"}, workers=2),
+    *_undone(),
 ]
 
 
@@ -174,12 +175,12 @@ class Run:
         return manifest.read(str(output), manifest.CKG_MODEL)
 
 
-def seeds_of(run: Run, graph: str, row: str) -> dict[str, Any]:
-    """Test metrics of every seed, their mean and standard deviation."""
+def seeds_of(run: Run, graph: str, preset: str) -> dict[str, Any]:
+    """Test metrics of every seed of a preset, their mean and standard deviation."""
     found = []
     for seed in range(1, run.seeds + 1):
-        variant = Variant(row, *rows_of(graph)[row], graph=graph)
-        trained = run.train(f"{graph}-{row}-{seed}", variant, {"pretrain.seed": seed})
+        variant = Variant(preset, preset, graph=graph)
+        trained = run.train(f"{graph}-{preset}-{seed}", variant, {"pretrain.seed": seed})
         if trained:
             last = trained.info["history"][-1]
             found.append({
@@ -202,41 +203,43 @@ def seeds_of(run: Run, graph: str, row: str) -> dict[str, Any]:
 def ablations(run: Run) -> list[dict[str, Any]]:
     rows = []
     for number, variant in enumerate(VARIANTS):
-        trained = run.train(f"ablation-{number:02}", variant, {"pretrain.epochs": ABLATION_EPOCHS})
+        epochs = {} if variant.epochs is None else {"pretrain.epochs": variant.epochs}
+        trained = run.train(f"ablation-{number:02}", variant, epochs)
         if trained:
             last = trained.info["history"][-1]
             valid = {name: trained.info["metrics"]["valid"][name] for name in METRICS}
             watched = {name: last[name] for name in ("spread", "violations", "triples_per_s")}
-            rows.append({"name": variant.name, "preset": variant.preset, **valid, **watched})
+            epochs_done = len(trained.info["history"])
+            rows.append({"name": variant.name, "preset": variant.preset, "epochs": epochs_done, **valid, **watched})
     return rows
 
 
 def figures_of(results: Mapping[str, Any]) -> dict[str, float | None]:
     """The figures that have bars, and the paper preset's own."""
     figures: dict[str, float | None] = {}
-    for graph, by_row in results.items():
-        for row, found in by_row.items():
-            name = graph if row == "default" else f"{row}_{graph}"
+    for graph, by_preset in results.items():
+        for preset, found in by_preset.items():
+            name = graph if preset == "default" else f"{preset}_{graph}"
             mean = found.get("mean", {})
             figures[f"{name}_mrr"], figures[f"{name}_hits10"] = mean.get("mrr"), mean.get("hits@10")
     return figures
 
 
 def show(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    for graph, by_row in results.items():
+    for graph, by_preset in results.items():
         print(f"\n{GRAPHS[graph]}, test{'':28} MRR     Hits@1  Hits@3  Hits@10")
-        for preset, found in by_row.items():
+        for preset, found in by_preset.items():
             if mean := found.get("mean"):
                 cells = "  ".join(f"{mean[name]:.4f}" for name in METRICS)
                 print(f"  {preset:40} {cells}  ({len(found['seeds'])} seeds, +- {found['deviation']['mrr']:.4f})")
         for source, figures in PUBLISHED[graph].items():
             print(f"  {source:40} " + "  ".join(f"{figures[m]:.3f} " if m in figures else "  -   " for m in METRICS))
     if rows:
-        print(f"\nAblations, {ABLATION_EPOCHS} epochs, validation{'':12} MRR     Hits@10 spread  violations triples/s")
+        print(f"\nAblations, validation{'':38} epochs MRR     Hits@10 spread  violations triples/s")
         for row in rows:
             print(
-                f"  {row['preset']:7} {row['name']:42} {row['mrr']:.4f}  {row['hits@10']:.4f}  {row['spread']:.3f}   "
-                f"{row['violations']:.4f}  {row['triples_per_s']:>9,.0f}"
+                f"  {row['preset']:15} {row['name']:42} {row['epochs']:<3} {row['mrr']:.4f}  {row['hits@10']:.4f}  "
+                f"{row['spread']:.3f}   {row['violations']:.4f}  {row['triples_per_s']:>9,.0f}"
             )
 
 
@@ -259,7 +262,7 @@ def _call(values: flags.FlagValues, _: list[str]) -> int:
     if missing := [folder for folder in GRAPHS.values() if not (run.data / folder).is_dir()]:
         raise ConfigError(f"--data: {run.data / missing[0]}: no such folder")
     results = {
-        graph: {row: seeds_of(run, graph, row) for row in rows_of(graph)} for graph in GRAPHS if graph in run.only
+        graph: {preset: seeds_of(run, graph, preset) for preset in PRESETS} for graph in GRAPHS if graph in run.only
     }
     rows = ablations(run) if ABLATIONS in run.only else []
     figures = figures_of(results)

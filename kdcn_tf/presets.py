@@ -59,16 +59,19 @@ QUICK: dict[str, Any] = {
 
 LINK_PREDICTION: dict[str, Any] = {
     # Ranks held-out triples of a benchmark graph best; K-DCN learns more from `default`'s vectors (WORKSPACE.md).
-    "encoder.dim": 128,
+    "encoder.dim": 400,
+    "encoder.layers": 0,
     "encoder.reciprocal": True,
-    "encoder.init_scale": 0.4,
-    "encoder.dropout": 0.1,
-    "pretrain.epochs": 40,
+    "encoder.relation_scale": True,
+    "encoder.init_scale": 0.1,
+    "encoder.l2": 0.01,
+    "pretrain.epochs": 36,
     "pretrain.negatives": 256,
-    "pretrain.chunks": 4,
+    "pretrain.chunks": 5,
     "pretrain.both_sides": True,
     "pretrain.loss": "softmax",
-    "pretrain.optimizer": "adam",
+    "pretrain.margin": 0.0,
+    "pretrain.learning_rate": 0.8,
     "pretrain.decay": "linear",
 }
 

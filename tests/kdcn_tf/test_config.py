@@ -123,4 +123,3 @@ def test_each_optimizer_has_a_rate_of_its_own():
     )}  # fmt: skip
     assert list(rates.values()) == [0.3, 0.01, 0.2, 0.2]
     assert config.resolve("paper").pretrain.rate == 1e-4
-    assert config.resolve("link_prediction").pretrain.rate == 0.01
