@@ -27,7 +27,7 @@ from kdcn_tf import command, manifest, records
 from kdcn_tf.errors import ConfigError, KdcnError
 
 GRAPH = "FB15k-237"
-OURS = ("inline", "cluster")
+OURS = {"inline": programs.SETTINGS, "cluster": programs.SETTINGS, "transe": programs.TRANSE}
 NAMES = (*OURS, *programs.PEERS, "sizes", "transe_d400", "plan")
 SIZES = {"15k": 15_000, "1m": 1_000_000, "10m": 10_000_000}
 SIZES_NEED_BYTES = 12 << 30
@@ -78,7 +78,7 @@ def compare(run: Run) -> None:
     for name in wanted:
         if name in OURS:
             cluster = name == "cluster"
-            compared.append(programs.ours(name, run.scratch, folder, programs.SETTINGS, len(train), cluster))
+            compared.append(programs.ours(name, run.scratch, folder, OURS[name], len(train), cluster))
         elif run.installed(name, needed=name == "pykeen"):  # a figure needs it
             triples = run.scratch / "train.npy"
             compared.append(programs.peer(name, run.scratch, run.peers, triples, entities, relations))
@@ -90,10 +90,12 @@ def compare(run: Run) -> None:
         report["test"] = ranked(run.scratch / name / "vectors.npz", splits)
     run.details["comparison"] = {
         "programs": details, "budget_s": run.budget_s, "ranked_test_triples": RANKED, "common": programs.COMMON,
-        "ours": programs.SETTINGS, "peers": programs.PEERS, "differences": programs.DIFFERENCES,
+        "ours": OURS, "peers": programs.PEERS, "differences": programs.DIFFERENCES,
     }  # fmt: skip
     if run.wants("inline", "pykeen"):
         run.ratio("inline_over_pykeen", rates.get("inline"), rates.get("pykeen"))
+    if run.wants("transe", "torchbiggraph"):
+        run.ratio("transe_over_torchbiggraph", rates.get("transe"), rates.get("torchbiggraph"))
     if run.wants("inline", "cluster"):
         run.ratio("cluster_over_inline", rates.get("cluster"), rates.get("inline"))
     if run.wants("cluster"):

@@ -28,6 +28,8 @@ DIFFERENCES = {
     "row-wise Adagrad",
     "pykeen": "no GCN; 64 negatives of its own for each positive, half of each side; dense Adam (fused)",
     "ampligraph": "no GCN; L1 norm (it has no other); 64 negatives of its own for each positive; dense Adam",
+    "transe": "the same without GCN, in torchbiggraph's setting: 32 negatives of each side, shared in chunks of 40 "
+    "positives",
     "torchbiggraph": "no GCN; 32 negatives of each side, shared in chunks of 32 positives; a relation vector for each "
     "side; row-wise Adagrad, two processes",
 }
@@ -44,6 +46,13 @@ SETTINGS: dict[str, Any] = {
     "pretrain.checkpoint_every": 1_000_000,
 }  # fmt: skip
 """Ours. No program saves anything while it is timed."""
+
+TRANSE: dict[str, Any] = {
+    **SETTINGS, "encoder.layers": 0, "encoder.reciprocal": "true", "encoder.init_scale": 0.001,
+    "pretrain.negatives": COMMON["negatives"] // 2, "pretrain.chunks": 25, "pretrain.both_sides": "true",
+    "pretrain.loss": "softmax", "pretrain.margin": 0.0,
+}  # fmt: skip
+"""PyTorch-BigGraph's own setting: no GCN, a relation vector and half of the negatives for each side, chunks of 40."""
 
 DGL_KE: dict[str, Any] = {
     **SETTINGS, "encoder.dim": 400, "encoder.layers": 0, "pretrain.negatives": 200, "pretrain.chunks": 5,

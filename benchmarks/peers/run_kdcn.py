@@ -38,11 +38,20 @@ def hook(order: dict) -> None:
     def write_vectors(run: Pretraining, split: str, **_) -> dict:
         if split == "test" and order.get("vectors"):
             entities = np.concatenate(list(run.encoded(1, run.id_map.num_ids)))
-            norm = run.config.encoder.norm
-            np.savez(order["vectors"], entities=entities, relations=run.relations(), norm=norm)
+            encoder = run.config.encoder
+            relations = by_side(run.relations(), encoder.reciprocal)
+            np.savez(order["vectors"], entities=entities, norm=encoder.norm, **relations)
         return {}
 
     Ledger.end_epoch, Pretraining.evaluate = ended, write_vectors  # type: ignore[method-assign]
+
+
+def by_side(vectors: np.ndarray, reciprocal: bool) -> dict[str, np.ndarray]:
+    """What is added to heads and, if heads are asked for by vectors of their own, what is taken from tails."""
+    if not reciprocal:
+        return {"relations": vectors}
+    forward, backward = np.split(vectors, 2)
+    return {"relations": forward, "head_relations": -backward}
 
 
 if __name__ == "__main__":
