@@ -36,6 +36,7 @@ RANKED = 5_000
 
 BARS = {
     "inline_over_pykeen": (">=", 8.0),
+    "transe_over_torchbiggraph": (">=", 1.0),
     "cluster_over_inline": (">=", 0.6),
     "cluster_triples_per_s": (">=", 43_400.0),
     "step_10m_over_15k": ("<=", 2.5),
