@@ -32,7 +32,7 @@ NAMES = (*OURS, *programs.PEERS, "sizes", "transe_d400", "plan")
 SIZES = {"15k": 15_000, "1m": 1_000_000, "10m": 10_000_000}
 SIZES_NEED_BYTES = 12 << 30
 TRIPLES_PER_FILE = 35_000
-"""Eight files, four for each of two workers. A file is a closure, which costs a cluster some 17 ms beside its steps."""
+"""Eight files, four for each of two workers. A file is a closure, which costs a cluster some 15 ms beside its steps."""
 RANKED = 5_000
 """Test triples that are ranked, the same for all."""
 
