@@ -52,7 +52,8 @@ TRANSE: dict[str, Any] = {
     "pretrain.negatives": COMMON["negatives"] // 2, "pretrain.chunks": 25, "pretrain.both_sides": "true",
     "pretrain.loss": "softmax", "pretrain.margin": 0.0,
 }  # fmt: skip
-"""PyTorch-BigGraph's own setting: no GCN, a relation vector and half of the negatives for each side, chunks of 40."""
+"""PyTorch-BigGraph's setting: no GCN, a relation vector and half of the negatives for each side, in chunks of 40; but
+with the rate of ours."""
 
 DGL_KE: dict[str, Any] = {
     **SETTINGS, "encoder.dim": 400, "encoder.layers": 0, "pretrain.negatives": 200, "pretrain.chunks": 5,
