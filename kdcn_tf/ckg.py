@@ -22,6 +22,9 @@ ENTITY_TYPES = (
 )  # fmt: skip
 """Types of the paper, in id order; types of extra triples follow, sorted by name."""
 
+CLICK_TYPES = (ITEM, KEYWORD, USER)
+"""Types whose vectors click models read."""
+
 RARE_FILTERED_TYPES = (USER_TAG, VALUE, PROPERTY, INTENTION, KEYWORD)
 """Attribute types, whose rare members are dropped (paper, IV-B). Users, items, sellers, sessions and
 categories are what the model ranks or slices by, and stay."""

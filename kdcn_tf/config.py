@@ -162,6 +162,12 @@ class EncoderConfig(Section):
     )
     l1: float = option(0.0, "L1 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
     l2: float = option(0.0, "L2 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
+    export_dim: int | None = option(
+        64,
+        "numbers of an exported vector at the most: longer ones are turned into their principal components; twice as "
+        "many with --vectors=surrounded; null leaves them as they are; not in the paper",
+        at_least(1),
+    )
     init_scale: float = option(
         0.75, "initial values are uniform in [-init_scale, init_scale] (TransE's own: 6 / sqrt(dim))", positive
     )

@@ -13,6 +13,7 @@ PAPER: dict[str, Any] = {
     "encoder.neighbors": 10,
     "encoder.activation": "sigmoid",
     "encoder.residual": False,
+    "encoder.export_dim": None,
     "encoder.norm": 2,  # not mentioned in the paper
     "encoder.init_scale": 0.75,
     "pretrain.epochs": 5,

@@ -9,10 +9,12 @@ Writes npy files, one per id map file of the CKG, for K-DCN and for any other re
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from absl import flags
+from absl import flags, logging
 
 from kdcn_tf import command, files, manifest, options
+from kdcn_tf.config import Config, from_dict
 from kdcn_tf.errors import ConfigError, DataError
 
 NAME = "export-embeddings"
@@ -27,6 +29,10 @@ def _flags() -> flags.FlagValues:
         "vectors", "gcn", ["gcn", "table", "surrounded"],
         "the GCN's output, the raw table E, or the GCN's output with the means of an entity's neighbours beside it, "
         "twice as long", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "dim", None, "numbers of a vector at the most, in place of the model's encoder.export_dim; 0: all",
+        lower_bound=0, flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("format", ["npy"], "formats to write, by commas; npy is always written", flag_values=values)
     command.output_flags(values, "the embeddings")
@@ -58,23 +64,30 @@ def _call(values: flags.FlagValues, _: list[str]) -> None:
 
     filesystems.require(directory, ckg_directory, output)
     with manifest.discarded_on_failure(output), translated(directory):
-        _export(directory, trained, ckg_directory, ckg, output, types, values.vectors, values.format)
+        _export(directory, trained, _config(trained, values.dim), ckg_directory, ckg, output, types, values)
 
 
-def _export(directory, trained, ckg_directory, ckg, output, types, vectors, wanted) -> None:
-    from kdcn_tf.config import from_dict
+def _config(trained: manifest.Manifest, dim: int | None) -> Config:
+    """The model's configuration, with the size of its vectors that is asked for."""
+    config = from_dict(trained.config)
+    return config if dim is None else replace(config, encoder=replace(config.encoder, export_dim=dim or None))
+
+
+def _export(directory, trained, config, ckg_directory, ckg, output, types, values) -> None:
     from kdcn_tf.data.entities import ENTITIES, read_keys, spans_of
     from kdcn_tf.export import embeddings, formats
     from kdcn_tf.training import cluster
     from kdcn_tf.training.checkpoints import load_weights
     from kdcn_tf.training.pretrain import Pretraining
 
-    config = from_dict(trained.config)
     run = Pretraining(cluster.InlineScheduler(), config, ckg, ckg_directory)
     load_weights(run.model, directory)
     run.load_graph()
-    encode = {"gcn": run.encoded, "table": run.table_rows, "surrounded": run.surrounded}[vectors]
-    dim = config.encoder.dim * (2 if vectors == "surrounded" else 1)
+    encode = {"gcn": run.encoded, "table": run.table_rows, "surrounded": run.surrounded}[values.vectors]
+    parts = 2 if values.vectors == "surrounded" else 1
+    dim = parts * config.encoder.dim
+    if (short := config.encoder.export_dim) and dim > parts * short:
+        encode, dim = _shortened(encode, ckg, types, dim, parts * short), parts * short
     exported = []
     for entity_type in types:
         entries = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
@@ -85,9 +98,9 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, want
 
         exported.append(formats.Exported(output, entity_type, entries, keys_of))
     groups = {each.entity_type: each.entries for each in exported}
-    for name in (name for name in formats.OF_A_TYPE if name in wanted):
+    for name in (name for name in formats.OF_A_TYPE if name in values.format):
         groups |= {f"{name}/{each.entity_type}": tuple(formats.OF_A_TYPE[name](each)) for each in exported}
-    if formats.PROJECTOR in wanted:
+    if formats.PROJECTOR in values.format:
         groups[formats.PROJECTOR] = formats.write_projector(output, exported)
     files.write_atomic(files.join(output, manifest.CONFIG_FILE), options.to_yaml(config).encode())
     manifest.write(
@@ -97,11 +110,23 @@ def _export(directory, trained, ckg_directory, ckg, output, types, vectors, want
             files=groups,
             counts={name: sum(f.count for f in groups[name]) for name in types},
             id_map=ckg.id_map,
-            config=trained.config,
+            config=options.to_dict(config),
             inputs={manifest.CKG_MODEL: trained.fingerprint()},
-            info={"dim": dim, "vectors": vectors},
+            info={"dim": dim, "vectors": values.vectors},
         ),
     )
+
+
+def _shortened(encode, ckg, types, dim, short):
+    """Gives the principal components of what click models read of these types; of all, if they read none."""
+    from kdcn_tf.ckg import CLICK_TYPES
+    from kdcn_tf.data.entities import spans_of
+    from kdcn_tf.export import components
+
+    judged = [name for name in types if name in CLICK_TYPES] or types
+    directions, share = components.fit(encode, [spans_of(ckg, name) for name in judged], short)
+    logging.info("%d of %d numbers per vector, with %.0f%% of the variance", short, dim, 100 * share)
+    return components.projected(encode, directions)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -33,7 +33,7 @@ class PooledModel(ClickModel):
 
     @classmethod
     def entity_types(cls, options: KdcnConfig) -> Sequence[str]:
-        return [ckg.ITEM, ckg.KEYWORD, ckg.USER]
+        return list(ckg.CLICK_TYPES)
 
     def _feature_size(self) -> int:
         vectors = 4 + len(self.spec.behaviors)

@@ -15,7 +15,7 @@ PAPER = {
 NOT_IN_THE_PAPER = {
     "ckg.item_keywords", "ckg.session_keywords", "ckg.interactions", "encoder.residual", "kdcn.candidate",
     "encoder.squared", "encoder.reciprocal", "encoder.relation_scale", "encoder.dropout", "encoder.max_norm",
-    "encoder.l1", "encoder.l2", "pretrain.hide_targets",
+    "encoder.l1", "encoder.l2", "encoder.export_dim", "pretrain.hide_targets",
     "kdcn.scale_attention", "kdcn.normalize_entities", "kdcn.dropout", "kdcn.unknown_share", "finetune.average",
     "finetune.warmup", "kdcn.knowledge_dropout", "kdcn.pool_dialogue", "kdcn.standardize_entities",
     "kdcn.list_sizes", "kdcn.similarities", "finetune.l2",

@@ -103,6 +103,25 @@ def test_surrounded_vectors_have_the_plain_ones_first(trained):
     assert np.all(np.linalg.norm(wide[:, plain.number("dim") :], axis=1) > 0)
 
 
+def test_shorter_vectors_are_the_principal_components(trained):
+    paths = [
+        f"--{name}={trained / folder}" for name, folder in (("model", "model"), ("ckg", "ckg"), ("output", "short"))
+    ]
+    with pytest.raises(SystemExit) as exit_info:
+        export_embeddings.main([*paths, "--dim=3"])
+    assert exit_info.value.code == 0
+    whole, short = (manifest.read(str(trained / name), manifest.EMBEDDINGS) for name in ("emb", "short"))
+    assert (short.number("dim"), config.from_dict(short.config).encoder.export_dim) == (3, 3)
+    centered = {}
+    for name, found in (("emb", whole), ("short", short)):
+        rows = [np.concatenate([b for _, b in read_rows(str(trained / name), found, t)]) for t in ("user", "item")]
+        assert len(rows[0]) == len(rows[1])  # so that the types count the same without weights
+        centered[name] = np.concatenate([r - r.mean(axis=0) for r in rows])
+    left, sizes, _ = np.linalg.svd(centered["emb"], full_matrices=False)
+    signs = np.sign((centered["short"] * left[:, :3]).sum(axis=0))
+    np.testing.assert_allclose(centered["short"], left[:, :3] * sizes[:3] * signs, atol=1e-4)
+
+
 def test_parquet_has_the_keys(trained):
     import pyarrow.parquet as pq
 
