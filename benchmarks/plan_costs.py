@@ -22,17 +22,18 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import cluster_probe  # noqa: E402
-from kdcn_tf import command, costs, manifest, planning  # noqa: E402
+from kdcn_tf import command, costs, manifest, planning, presets  # noqa: E402
 from kdcn_tf.training import footprint  # noqa: E402
 
-NARROW = ("encoder.dim=8", "kdcn.dialogue=false")
+GCN = tuple(f"{name}={json.dumps(value)}" for name, value in presets.GCN.items())
+NARROW = (*GCN, "encoder.dim=8", "kdcn.dialogue=false")
 SHAPES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
-    (2, 2, ()),
+    (2, 2, GCN),
     (2, 2, NARROW),
     (6, 1, NARROW),
-    (2, 2, ("encoder.layers=2",)),
-    (2, 2, ("encoder.layers=0", "encoder.dim=400", "pretrain.negatives=200")),
-    (2, 2, ("pretrain.batch_size=4000", "pretrain.negatives=256")),
+    (2, 2, (*GCN, "encoder.layers=2")),
+    (2, 2, (*GCN, "encoder.layers=0", "encoder.dim=400", "pretrain.negatives=200")),
+    (2, 2, (*GCN, "pretrain.batch_size=4000", "pretrain.negatives=256")),
 )
 """Servers, workers and settings: few and many calls, few and many bytes, few and many multiplications."""
 

@@ -37,6 +37,7 @@ DIFFERENCES = {
 SETTINGS: dict[str, Any] = {
     "encoder.dim": COMMON["dim"], "encoder.layers": 1, "encoder.neighbors": 10, "encoder.activation": "identity",
     "encoder.residual": "true", "encoder.norm": 2, "encoder.squared": "false", "encoder.reciprocal": "false",
+    "encoder.relation_scale": "false", "encoder.aggregation": "degree",
     "encoder.dropout": 0.0, "encoder.init_scale": 0.75, "pretrain.batch_size": COMMON["batch_size"],
     "pretrain.negatives": COMMON["negatives"], "pretrain.chunks": 8, "pretrain.both_sides": "false",
     "pretrain.type_constrained": 0.0, "pretrain.degree_weighted": 0.0, "pretrain.hide_targets": "true",

@@ -135,8 +135,8 @@ class CkgConfig(Section):
 class EncoderConfig(Section):
     """GCN-TransE (equations 1 and 2)."""
 
-    dim: int = option(64, "embedding size d (paper: 64)", at_least(1))
-    layers: int = option(1, "GCN layers L; 0 is plain TransE", at_least(0))
+    dim: int = option(256, "embedding size d (paper: 64)", at_least(1))
+    layers: int = option(0, "GCN layers L; 0 is TransE alone", at_least(0))
     neighbors: int = option(10, "neighbours sampled per entity and step (paper: 10)", at_least(1))
     activation: str = option(
         "identity", "activation of a GCN layer (paper: sigmoid)", one_of("sigmoid", "tanh", "relu", "identity")
@@ -148,9 +148,9 @@ class EncoderConfig(Section):
     residual: bool = option(True, "add a layer's input to its output; not in the paper")
     norm: int = option(2, "p of the distance norm in equation 2 (the paper doesn't say which)", one_of(1, 2))
     squared: bool = option(False, "square the distance, for norm 2; not in the paper")
-    reciprocal: bool = option(False, "ask for heads by relation vectors of their own; not in the paper")
+    reciprocal: bool = option(True, "ask for heads by relation vectors of their own; not in the paper")
     relation_scale: bool = option(
-        False, "scale the given entity by a vector of its relation before it is moved; not in the paper"
+        True, "scale the given entity by a vector of its relation before it is moved; not in the paper"
     )
     dropout: float = option(
         0.0, "share of each encoded vector's elements zeroed in training; not in the paper", fraction
@@ -161,7 +161,7 @@ class EncoderConfig(Section):
         positive,
     )
     l1: float = option(0.0, "L1 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
-    l2: float = option(0.0, "L2 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
+    l2: float = option(0.01, "L2 penalty on encoded entities, mean over a step's; not in the paper", at_least(0))
     export_dim: int | None = option(
         64,
         "numbers of an exported vector at the most: longer ones are turned into their principal components; twice as "
@@ -169,7 +169,7 @@ class EncoderConfig(Section):
         at_least(1),
     )
     init_scale: float = option(
-        0.75, "initial values are uniform in [-init_scale, init_scale] (TransE's own: 6 / sqrt(dim))", positive
+        0.1, "initial values are uniform in [-init_scale, init_scale] (TransE's own: 6 / sqrt(dim))", positive
     )
 
     def __post_init__(self) -> None:
@@ -184,12 +184,12 @@ class EncoderConfig(Section):
 class PretrainConfig(Section):
     """Training of GCN-TransE."""
 
-    epochs: int = option(30, "passes over the triples (paper: 5)", at_least(1))
+    epochs: int = option(36, "passes over the triples (paper: 5)", at_least(1))
     batch_size: int = option(1000, "positive triples per step B (paper: 1000)", at_least(1))
-    negatives: int = option(64, "negatives per positive, shared inside a chunk", at_least(1))
-    chunks: int = option(8, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
+    negatives: int = option(256, "negatives per positive, shared inside a chunk", at_least(1))
+    chunks: int = option(5, "chunks of a batch; each has its own negatives and corrupted side", at_least(1))
     both_sides: bool = option(
-        False, "corrupt the tail and the head of every triple in a step; else one of them, at random by chunk"
+        True, "corrupt the tail and the head of every triple in a step; else one of them, at random by chunk"
     )
     type_constrained: float = option(0.5, "share of negatives drawn from the corrupted entity's own type", share)
     degree_weighted: float = option(
@@ -198,9 +198,9 @@ class PretrainConfig(Section):
     hide_targets: bool = option(
         True, "keep the edges of a batch's triples out of their own aggregation; not in the paper"
     )
-    loss: str = option("logistic", "loss of a triple", one_of("margin", "logistic", "self_adversarial", "softmax"))
+    loss: str = option("softmax", "loss of a triple", one_of("margin", "logistic", "self_adversarial", "softmax"))
     margin: float = option(
-        4.0, "margin gamma of equation 3 (the paper doesn't give it); added to the scores of softmax's negatives",
+        0.0, "margin gamma of equation 3 (the paper doesn't give it); added to the scores of softmax's negatives",
         at_least(0),
     )  # fmt: skip
     temperature: float = option(1.0, "temperature of self-adversarial weights", positive)
@@ -209,10 +209,10 @@ class PretrainConfig(Section):
         one_of("adam", "adagrad"),
     )  # fmt: skip
     learning_rate: float | None = option(
-        None, "initial learning rate; null is 0.3 for adagrad, 0.01 for adam (paper: 1e-4)", positive
+        None, "initial learning rate; null is 0.8 for adagrad, 0.01 for adam (paper: 1e-4)", positive
     )
     decay: str = option(
-        "constant", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
+        "linear", "learning rate over the run: constant, or falling to 0 in a line", one_of("constant", "linear")
     )
     wire: str = option(
         "bfloat16", "type in which embedding rows and their gradients travel between workers and servers",
@@ -236,7 +236,7 @@ class PretrainConfig(Section):
     @property
     def rate(self) -> float:
         """The initial learning rate: `learning_rate`, or the optimizer's own."""
-        own = {"adagrad": 0.3, "adam": 0.01}
+        own = {"adagrad": 0.8, "adam": 0.01}
         return own[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 

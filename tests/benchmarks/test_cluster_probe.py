@@ -17,6 +17,9 @@ def snapshot(seconds, moved, cpu_s, hwm_bytes):
     return {"seconds": seconds, "lo_bytes": 7 * moved, "members": members}
 
 
+SMALL = ["encoder.neighbors=3", "pretrain.batch_size=16", "pretrain.chunks=2"]
+
+
 def marks():
     """Two servers, of which the second has three quarters of the bytes; two epochs after the first, 10 s each."""
     return {
@@ -34,7 +37,7 @@ def ckg(tmp_path_factory):
 
 def test_figures_are_of_the_epochs_after_the_first(ckg):
     directory, described = ckg
-    settings = cluster_probe.settings_of(directory, ["encoder.neighbors=3", "pretrain.batch_size=16"], 3)
+    settings = cluster_probe.settings_of(directory, SMALL, 3)
     found = cluster_probe.summary(marks(), settings, described)
     counts = [file.count for file in described.group("train")]
     steps = 2 * sum(-(-count // 16) for count in counts)

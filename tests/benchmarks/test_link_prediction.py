@@ -25,10 +25,10 @@ def test_every_column_is_a_preset():
 
 def test_figures_are_means_of_seeds():
     found = {"seeds": [{}, {}], "mean": {"mrr": 0.25, "hits@10": 0.5}}
-    results = {"wn18rr": {"paper": {"seeds": []}, "default": found, "link_prediction": found}}
+    results = {"wn18rr": {"paper": {"seeds": []}, "gcn": found, "default": found}}
     assert link_prediction.figures_of(results) == {
         "paper_wn18rr_mrr": None, "paper_wn18rr_hits10": None, "wn18rr_mrr": 0.25, "wn18rr_hits10": 0.5,
-        "link_prediction_wn18rr_mrr": 0.25, "link_prediction_wn18rr_hits10": 0.5,
+        "gcn_wn18rr_mrr": 0.25, "gcn_wn18rr_hits10": 0.5,
     }  # fmt: skip
 
 

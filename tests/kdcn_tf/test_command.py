@@ -109,7 +109,7 @@ def test_arguments_reach_the_call(tmp_path):
 
     assert run(make(call), "--size", 5, "--output=x", "--overwrite", "--set=encoder.dim=8", "--set=kdcn.heads=2") == 0
     assert run(make(call, pass_through=True), "--runner=Direct", "--size=6", "--x", "y") == 0
-    assert seen == [(5, "x", True, 8, []), (6, None, False, 64, ["--runner=Direct", "--x", "y"])]
+    assert seen == [(5, "x", True, 8, []), (6, None, False, 256, ["--runner=Direct", "--x", "y"])]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_every_check_refuses_something_and_names_its_field(name):
         ),
         (["pretrain.chunks=7"], "pretrain.chunks: must divide batch_size=1000, got 7"),
         (["encoder.neighbors=30"], "encoder.neighbors: 30 sampled of ckg.stored_neighbors=20 stored"),
-        (["encoder.relation_scale=true"], "encoder.relation_scale: needs reciprocal=true"),
+        (["encoder.reciprocal=false"], "encoder.relation_scale: needs reciprocal=true"),
         (["encoder.dim=10"], "kdcn.heads: must divide encoder.dim=10, got 4"),
     ],
 )
@@ -98,7 +98,7 @@ def test_errors_name_the_source(tmp_path):
     (tmp_path / "c.yaml").write_text("kdcn: {heads: 0}")
     file = str(tmp_path / "c.yaml")
     assert refused(config_file=file) == f"{file}: kdcn.heads: must be at least 1, got 0"
-    assert refused(preset="papr") == "--preset papr: unknown; known: default, paper, quick, link_prediction"
+    assert refused(preset="papr") == "--preset papr: unknown; known: default, paper, quick, gcn"
     assert refused(suggested={"time.end": 1}).startswith("input dataset: time.end: unknown field 'end'; known: ")
     assert refused("x.y=1").startswith("--set: x.y: unknown section 'x'; known: simulate, time, ")
 
@@ -121,5 +121,5 @@ def test_each_optimizer_has_a_rate_of_its_own():
         "pretrain.optimizer=adagrad", "pretrain.optimizer=adam", "pretrain.optimizer=adam pretrain.learning_rate=0.2",
         "pretrain.learning_rate=0.2",
     )}  # fmt: skip
-    assert list(rates.values()) == [0.3, 0.01, 0.2, 0.2]
+    assert list(rates.values()) == [0.8, 0.01, 0.2, 0.2]
     assert config.resolve("paper").pretrain.rate == 1e-4

@@ -13,7 +13,7 @@ FREE = Measured(bytes_per_call=0.0)
 
 
 def settings(*assignments):
-    return config.resolve(assignments=["kdcn.dialogue=false", *assignments])
+    return config.resolve("gcn", assignments=["kdcn.dialogue=false", *assignments])
 
 
 def test_distinct_of_equally_frequent_entities():

@@ -68,7 +68,7 @@ def whole(variable) -> np.ndarray:
 
 def main(directory: str) -> None:
     scheduler = cluster.start()
-    settings = config.resolve(assignments=OPTIONS)
+    settings = config.resolve("gcn", assignments=OPTIONS)
     ckg = manifest.read(directory, manifest.CKG)
     run = Pretraining(scheduler, settings, ckg, directory)
     ledger = Ledger([f.name for f in ckg.group("train")], settings.pretrain.epochs, 1)

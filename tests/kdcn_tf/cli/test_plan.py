@@ -49,7 +49,7 @@ def test_skewed_graphs_have_fewer_rows(capsys):
 
 def test_a_dataset_brings_its_sizes_and_its_stored_neighbours(capsys, tmp_path):
     write_ckg(tmp_path / "ckg")
-    shape = ["--set=encoder.neighbors=3", "--set=pretrain.batch_size=16", "--set=pretrain.negatives=8"]
+    shape = ["--set=encoder.neighbors=3", "--set=pretrain.batch_size=15", "--set=pretrain.negatives=8"]
     found = planned(capsys, f"--ckg={tmp_path / 'ckg'}", "--servers=2", "--workers=2", *shape)
     assert found["graph"]["entities"] == 80
     assert found["graph"]["relations"] == 2

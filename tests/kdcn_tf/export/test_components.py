@@ -45,4 +45,5 @@ def test_of_a_large_type_the_first_of_each_file_are_enough(rows, monkeypatch):
 
 def test_equal_vectors_have_no_variance_to_share():
     directions, share = components.fit(encoder(np.ones((4, 3), np.float32)), [[(0, 4)]], 2)
-    assert share == 1 and np.isfinite(directions).all()
+    assert share == 1
+    assert np.isfinite(directions).all()

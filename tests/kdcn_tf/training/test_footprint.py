@@ -18,7 +18,7 @@ def graph(tmp_path_factory):
 
 
 def counted(graph, *assignments, servers=2):
-    return footprint.counted_step(*graph, config.resolve(assignments=[*SHAPE, *assignments]), servers=servers)
+    return footprint.counted_step(*graph, config.resolve("gcn", assignments=[*SHAPE, *assignments]), servers=servers)
 
 
 def test_rows_of_plain_transe_are_those_of_the_batch(graph):
@@ -38,7 +38,7 @@ def test_a_layer_widens_the_rows_by_their_neighbours(graph):
 def test_sizes_and_steps_of_a_dataset(graph):
     _, ckg = graph
     counts = [file.count for file in ckg.group("train")]
-    found = footprint.graph_of(ckg, config.resolve(assignments=SHAPE))
+    found = footprint.graph_of(ckg, config.resolve("gcn", assignments=SHAPE))
     assert (found.entities, found.triples, found.relations) == (600, sum(counts), 2)
     assert found.steps == sum(-(-count // 16) for count in counts)
 

@@ -23,7 +23,7 @@ def made(tmp_path_factory):
 
 def pretraining(made, *sets):
     ckg = manifest.read(str(made), manifest.CKG)
-    run = Pretraining(InlineScheduler(), config.resolve(assignments=[*SMALL, *sets]), ckg, str(made))
+    run = Pretraining(InlineScheduler(), config.resolve("gcn", assignments=[*SMALL, *sets]), ckg, str(made))
     run.load_graph()
     return run
 

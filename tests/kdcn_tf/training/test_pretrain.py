@@ -19,7 +19,9 @@ SMALL = [
 
 
 def command_line(**values):
-    return [f"--{key}={value}" for key, value in values.items()] + [f"--set={text}" for text in SMALL]
+    return [f"--{key}={value}" for key, value in {"preset": "gcn", **values}.items()] + [
+        f"--set={text}" for text in SMALL
+    ]
 
 
 def run(command, **values):
@@ -54,6 +56,14 @@ def test_it_learns_the_groups(trained):
     assert found.info["metrics"]["test"]["mrr"] > 0.15
     losses = [figures["loss"] for figures in found.info["history"]]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_so_does_preset_default(trained, tmp_path):
+    """Without a GCN layer, by softmax on both sides, reciprocal relations with a scale, and a penalty."""
+    assert run(train_ckg, ckg=trained / "ckg", output=tmp_path / "model", preset="default") == 0
+    found = manifest.read(str(tmp_path / "model"), manifest.CKG_MODEL)
+    assert found.info["metrics"]["test"]["mrr"] > 0.15
+    assert found.info["history"][-1]["neighbor_rows_per_step"] == 0
 
 
 def test_the_history_says_how_entities_spread(trained):

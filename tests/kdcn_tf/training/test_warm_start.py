@@ -19,8 +19,9 @@ from kdcn_tf.training.optimizers import Adam, RowAdagrad
 
 OLD = ckg.IdMap({"user": (1, 3), "item": (3, 6)}, ("has", "likes"), "old")
 NEW = ckg.IdMap({**OLD.ranges, "seller": (8, 9)}, ("has", "likes", "saw"), "new", {"item": ((6, 8),)})
-SETTINGS = config.resolve(assignments=["encoder.dim=4", "kdcn.heads=2"])
-BY_TYPE = config.resolve(assignments=["encoder.dim=4", "kdcn.heads=2", "encoder.aggregation=by_type"])
+SETTINGS = config.resolve("gcn", assignments=["encoder.dim=4", "kdcn.heads=2"])
+WIDER = config.resolve("gcn", assignments=["encoder.dim=8"])
+BY_TYPE = config.resolve("gcn", assignments=["encoder.dim=4", "kdcn.heads=2", "encoder.aggregation=by_type"])
 
 
 def encoder(id_map, seed, layers=1):
@@ -103,14 +104,14 @@ BASE = {"base": {"id_map": "old", "num_ids": 6, "relations": ["has", "likes"]}}
 def test_a_model_of_the_base_or_of_the_same_ids_fits():
     warm_start.require_fit("model", described(OLD), SETTINGS, "graph", described(NEW, BASE))
     warm_start.require_fit("model", described(NEW), SETTINGS, "graph", described(NEW, BASE))
-    other = config.resolve(assignments=["encoder.dim=4", "kdcn.heads=2", "encoder.neighbors=3"])
+    other = config.resolve("gcn", assignments=["encoder.dim=4", "kdcn.heads=2", "encoder.neighbors=3"])
     warm_start.require_fit("model", described(OLD, settings=other), SETTINGS, "graph", described(NEW, BASE))
 
 
 @pytest.mark.parametrize(
     ("trained", "graph", "error", "told"),
     [
-        (described(OLD, settings=config.resolve(assignments=["encoder.dim=8"])), described(NEW, BASE), ConfigError,
+        (described(OLD, settings=WIDER), described(NEW, BASE), ConfigError,
          "encoder.dim=8, this run has 4"),
         (described(OLD, settings=BY_TYPE), described(NEW, BASE), ConfigError,
          "encoder.aggregation=by_type, this run has degree"),
@@ -200,5 +201,5 @@ def test_wrong_models_end_the_command(made, capsys):
     assert f"is --output {made / 'x'} too" in capsys.readouterr().err
     assert run(train_ckg.main, *command, "--warm_start", made / "base") == 65
     assert run(train_ckg.main, *command, "--warm_start", made / "old", "--set=encoder.layers=2") == 2
-    assert "encoder.layers=1, this run has 2" in capsys.readouterr().err
+    assert "encoder.layers=0, this run has 2" in capsys.readouterr().err
     assert not (made / "x").exists()

@@ -63,7 +63,7 @@ def test_figures_of_an_epoch():
 @pytest.mark.parametrize(("wire", "float_bytes"), [("float32", 4), ("bfloat16", 2)])
 def test_bytes_of_a_step(wire, float_bytes):
     wanted = ["encoder.dim=8", "kdcn.heads=2", "ckg.stored_neighbors=20", f"pretrain.wire={wire}"]
-    small = config.resolve(assignments=wanted)
+    small = config.resolve("gcn", assignments=wanted)
     counts = {"table_rows": 100.0, "neighbor_rows": 10.0, "degree_rows": 90.0}
     assert watching.step_bytes(counts, small, 0) == 0
     moved = watching.step_bytes(counts, small, 1)
