@@ -1,6 +1,8 @@
 """Exports entity embeddings of a trained GCN-TransE model.
 
-Writes npy files, one per id map file of the CKG, for K-DCN and for any other reader. --format adds others:
+Writes npy files, one per id map file of the CKG, for K-DCN and for any other reader. Vectors that are longer than
+encoder.export_dim (with --vectors=surrounded twice that) become their principal components, as far as those differ
+between the users, items and keywords of the graph. --format adds other formats:
 
   parquet    columns id, type, key, vector; a file per npy file
   word2vec   text, a file per npy file; white space and % in keys are percent-encoded, as in URLs
@@ -31,7 +33,7 @@ def _flags() -> flags.FlagValues:
         "twice as long", flag_values=values,
     )  # fmt: skip
     flags.DEFINE_integer(
-        "dim", None, "numbers of a vector at the most, in place of the model's encoder.export_dim; 0: all",
+        "dim", None, "in place of the model's encoder.export_dim: numbers of a vector at the most; 0: all",
         lower_bound=0, flag_values=values,
     )  # fmt: skip
     flags.DEFINE_list("format", ["npy"], "formats to write, by commas; npy is always written", flag_values=values)
@@ -83,11 +85,7 @@ def _export(directory, trained, config, ckg_directory, ckg, output, types, value
     run = Pretraining(cluster.InlineScheduler(), config, ckg, ckg_directory)
     load_weights(run.model, directory)
     run.load_graph()
-    encode = {"gcn": run.encoded, "table": run.table_rows, "surrounded": run.surrounded}[values.vectors]
-    parts = 2 if values.vectors == "surrounded" else 1
-    dim = parts * config.encoder.dim
-    if (short := config.encoder.export_dim) and dim > parts * short:
-        encode, dim = _shortened(encode, ckg, types, dim, parts * short), parts * short
+    encode, dim = _vectors(run, config, ckg, types, values.vectors)
     exported = []
     for entity_type in types:
         entries = embeddings.write_type(output, entity_type, spans_of(ckg, entity_type), encode)
@@ -117,16 +115,21 @@ def _export(directory, trained, config, ckg_directory, ckg, output, types, value
     )
 
 
-def _shortened(encode, ckg, types, dim, short):
-    """Gives the principal components of what click models read of these types; of all, if they read none."""
+def _vectors(run, config, ckg, types, kind):
+    """What gives the vectors of an id range, and their size; long ones as the components of what click models read."""
     from kdcn_tf.ckg import CLICK_TYPES
     from kdcn_tf.data.entities import spans_of
     from kdcn_tf.export import components
 
+    encode = {"gcn": run.encoded, "table": run.table_rows, "surrounded": run.surrounded}[kind]
+    parts = 2 if kind == "surrounded" else 1
+    dim, limit = parts * config.encoder.dim, parts * (config.encoder.export_dim or config.encoder.dim)
+    if dim <= limit:
+        return encode, dim
     judged = [name for name in types if name in CLICK_TYPES] or types
-    directions, share = components.fit(encode, [spans_of(ckg, name) for name in judged], short)
-    logging.info("%d of %d numbers per vector, with %.0f%% of the variance", short, dim, 100 * share)
-    return components.projected(encode, directions)
+    directions, share = components.fit(encode, [spans_of(ckg, name) for name in judged], limit)
+    logging.info("%d of %d numbers per vector, with %.0f%% of the variance", limit, dim, 100 * share)
+    return components.projected(encode, directions), limit
 
 
 def main(argv: Sequence[str] | None = None) -> None:
