@@ -151,7 +151,8 @@ def expected_step(config: Config, graph: Graph) -> Step:
     for _ in range(encoder.layers):
         drawn += hops[-1] * _kept_neighbors(graph, encoder.neighbors)
         hops.append(_united(graph, drawn, negatives))
-    relations = distinct(sides(config) * pretrain.batch_size, relation_rows(config, graph))
+    asked = distinct(sides(config) * pretrain.batch_size, relation_rows(config, graph))
+    relations = relation_tables(config) * asked
     return Step(hops[-1] + relations, neighbor_rows=sum(hops[:-1]), degree_rows=_with_degrees(config, hops[-1]))
 
 
@@ -165,7 +166,13 @@ def sides(config: Config) -> int:
     return 2 if config.pretrain.both_sides else 1
 
 
+def relation_tables(config: Config) -> int:
+    """Tables that have a row per relation: what moves an entity, and what scales it."""
+    return 2 if config.encoder.relation_scale else 1
+
+
 def relation_rows(config: Config, graph: Graph) -> int:
+    """Rows of each of those tables."""
     return graph.relations * (2 if config.encoder.reciprocal else 1)
 
 

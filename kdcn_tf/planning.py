@@ -147,7 +147,8 @@ def server_memory(
     """Bytes of the fullest server's process at its peak, by part."""
     rows = math.ceil((graph.entities + 1) / machines.servers)
     dim = config.encoder.dim
-    whole = costs.relation_rows(config, graph) * dim + costs.kernel_numbers(config)  # not sharded, or small
+    relations = costs.relation_tables(config) * costs.relation_rows(config, graph) * dim
+    whole = relations + costs.kernel_numbers(config)  # not sharded, or small
     state = form.weight_stored + costs.SLOT_COLUMNS[config.pretrain.optimizer](dim) / dim * form.slot_stored
     return {
         "process": measured.process_bytes,

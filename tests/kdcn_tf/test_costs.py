@@ -10,6 +10,7 @@ from kdcn_tf.data.adjacency import Adjacency
 from kdcn_tf.training.optimizers import OPTIMIZERS, parts_of
 
 FREE = Measured(bytes_per_call=0.0)
+BOTH = ("pretrain.both_sides=true", "encoder.reciprocal=true")
 
 
 def settings(*assignments):
@@ -67,15 +68,16 @@ def test_two_layers_widen_twice():
     assert step.table_rows == pytest.approx(third + 1, rel=1e-6)
 
 
-def test_both_sides_double_the_negatives_and_reciprocal_relations_the_rows():
+def test_both_sides_double_the_negatives_and_reciprocal_relations_and_scales_the_rows():
     shape = ("encoder.layers=0", "pretrain.batch_size=10", "pretrain.chunks=2", "pretrain.negatives=5")
     graph = Graph(10**12, 10**12, 10**9)
-    plain, both = (
+    plain, both, scaled = (
         costs.expected_step(settings(*shape, *more), graph).table_rows
-        for more in ((), ("pretrain.both_sides=true", "encoder.reciprocal=true"))
+        for more in ((), BOTH, (*BOTH, "encoder.relation_scale=true"))
     )
     assert plain == pytest.approx(20 + 10 + 10, rel=1e-6)
     assert both == pytest.approx(20 + 20 + 20, rel=1e-6)
+    assert scaled == pytest.approx(20 + 20 + 2 * 20, rel=1e-6)
 
 
 def test_traffic_by_hand():
