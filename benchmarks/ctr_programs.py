@@ -19,7 +19,7 @@ COMMON: dict[str, Any] = {
 """The same for every DCN: the paper's sizes."""
 
 TRAINING: dict[str, Any] = {
-    "kdcn.pretrained": "false", "encoder.dim": COMMON["dim"], "kdcn.category_dim": COMMON["category_dim"],
+    "kdcn.pretrained": "false", "kdcn.dim": COMMON["dim"], "kdcn.category_dim": COMMON["category_dim"],
     "finetune.batch_size": COMMON["batch_size"], "finetune.learning_rate": COMMON["learning_rate"],
     "finetune.entity_learning_rate": COMMON["learning_rate"],
     "finetune.epochs": programs.NEVER, "finetune.patience": programs.NEVER,

@@ -26,7 +26,7 @@ from kdcn_tf import command, costs, manifest, planning, presets  # noqa: E402
 from kdcn_tf.training import footprint  # noqa: E402
 
 GCN = tuple(f"{name}={json.dumps(value)}" for name, value in presets.GCN.items())
-NARROW = (*GCN, "encoder.dim=8", "kdcn.dialogue=false")
+NARROW = (*GCN, "encoder.dim=8")
 SHAPES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (2, 2, GCN),
     (2, 2, NARROW),

@@ -281,8 +281,8 @@ class Config:
                 f"ckg.stored_neighbors={self.ckg.stored_neighbors} stored"
             )
         attends = self.kdcn.network == "kdcn" and self.kdcn.dialogue
-        if attends and self.encoder.dim % self.kdcn.heads:
-            raise ConfigError(f"kdcn.heads: must divide encoder.dim={self.encoder.dim}, got {self.kdcn.heads}")
+        if attends and self.kdcn.dim % self.kdcn.heads:
+            raise ConfigError(f"kdcn.heads: must divide dim={self.kdcn.dim}, got {self.kdcn.heads}")
 
 
 def resolve(

@@ -29,6 +29,7 @@ class KdcnConfig(Section):
         "kdcn", "K-DCN, or on the same inputs, lists as means of embeddings: DCN, Wide & Deep, deep layers alone",
         one_of("kdcn", "dcn", "wide_deep", "dnn"),
     )  # fmt: skip
+    dim: int = option(64, "size d of entity vectors (paper: 64); exported ones bring theirs along", at_least(1))
     pretrained: bool = option(True, "initialise the entity table from the exported embeddings")
     freeze_entities: bool = option(False, "keep the entity table as exported")
     user_state: bool = option(True, "use u, equations 4 and 5")

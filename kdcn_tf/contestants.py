@@ -31,7 +31,7 @@ class Contestant:
 
 def _without_knowledge(network: str) -> dict[str, Any]:
     """A network of its own embeddings: their size has nothing to do with that of exported vectors."""
-    return {"kdcn.network": network, "kdcn.pretrained": False, "encoder.dim": 64}
+    return {"kdcn.network": network, "kdcn.pretrained": False, "kdcn.dim": 64}
 
 
 CONTESTANTS: dict[str, Contestant] = {
@@ -96,9 +96,7 @@ def settings(name: str, config: Config) -> dict[str, Any]:
     """
     kind, whole = contestant(name).kind, options.to_dict(config)
     found = {section: whole[section] for section in SECTIONS[kind]}
-    if kind == NETWORK:
-        return {**found, "encoder": whole["encoder"]}  # the length of its vectors
-    return {**found, "finetune": {"seed": config.finetune.seed}}
+    return found if kind == NETWORK else {**found, "finetune": {"seed": config.finetune.seed}}
 
 
 def configured(name: str, config: Config) -> Config:

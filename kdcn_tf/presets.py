@@ -31,6 +31,7 @@ PAPER: dict[str, Any] = {
     "pretrain.optimizer": "adam",
     "pretrain.learning_rate": 1e-4,
     "pretrain.decay": "constant",
+    "kdcn.dim": 64,
     "kdcn.candidate": False,
     "kdcn.unknown_share": 0.0,
     "kdcn.list_sizes": False,

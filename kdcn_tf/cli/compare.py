@@ -183,10 +183,10 @@ def _more_marks(values: flags.FlagValues, found: ctr_inputs.CtrInputs) -> dict[s
     for place, directory in enumerate(values.more_embeddings, 2):
         other = manifest.read(directory, manifest.EMBEDDINGS)
         manifest.require_same_ids(other, found.ctr)
-        if other.number("dim") != found.config.encoder.dim:
+        if other.number("dim") != found.config.kdcn.dim:
             raise ConfigError(
                 f"--more_embeddings: {directory} has dimension {other.number('dim')}, {values.embeddings} has "
-                f"{found.config.encoder.dim}"
+                f"{found.config.kdcn.dim}"
             )
         if found.embeddings and other.fingerprint() in (found.embeddings.fingerprint(), *marks.values()):
             raise ConfigError(f"--more_embeddings: {directory} is there twice")

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from kdcn_tf import command, manifest, options
+from kdcn_tf import command, manifest
 from kdcn_tf.config import Config
 from kdcn_tf.errors import ConfigError
 from kdcn_tf.manifest import Manifest
@@ -60,11 +60,12 @@ def read(values: flags.FlagValues) -> CtrInputs:
     embeddings = None
     if values.embeddings:
         embeddings = manifest.read(values.embeddings, manifest.EMBEDDINGS)
-        suggested["encoder.dim"] = embeddings.number("dim")
+        suggested["kdcn.dim"] = embeddings.number("dim")
     config = command.resolve_config(values, suggested)
-    if embeddings:
-        # One set of flags serves a whole chain, and an export may be longer than the encoder's vectors.
-        config = options.apply_overrides(config, ({"encoder.dim": suggested["encoder.dim"]}, str(values.embeddings)))
+    if embeddings and config.kdcn.pretrained and config.kdcn.dim != embeddings.number("dim"):
+        raise ConfigError(
+            f"kdcn.dim: is {config.kdcn.dim}, {values.embeddings} has vectors of {embeddings.number('dim')}"
+        )
     if list(config.logs.behaviors) != suggested["logs.behaviors"]:
         raise ConfigError(f"logs.behaviors: {values.ctr} was built with {suggested['logs.behaviors']}")
     return CtrInputs(ctr, embeddings, suggested, config)

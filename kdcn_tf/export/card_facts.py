@@ -20,7 +20,7 @@ from kdcn_tf.training.slices import Counts, TrainCounts, train_counts
 
 SPLITS = ("train", "valid", "test")
 
-_SECTIONS = {manifest.KDCN_MODEL: ("encoder", "kdcn", "finetune"), manifest.CTR: ("logs", "ctr"),
+_SECTIONS = {manifest.KDCN_MODEL: ("kdcn", "finetune"), manifest.CTR: ("logs", "ctr"),
              manifest.CKG: ("ckg",)}  # fmt: skip
 """Kind of manifest -> sections of the configuration that decided about it."""
 

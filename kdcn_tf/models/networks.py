@@ -37,6 +37,6 @@ def build_model(config: Config, described: Manifest) -> ClickModel:
         options=config.kdcn,
         entity_ranges={name: id_map.spans(name) for name in wanted if name in id_map.ranges},
         category_ranges=id_map.spans(ckg.CATEGORY) if ckg.CATEGORY in id_map.ranges else (),
-        dim=config.encoder.dim,
+        dim=config.kdcn.dim,
         seed=config.finetune.seed,
     )

@@ -97,11 +97,11 @@ class Finetuning:
         """
         exported = manifest.read(directory, manifest.EMBEDDINGS)
         manifest.require_same_ids(exported, self.ctr)
-        if exported.number("dim") != self.config.encoder.dim:
-            raise DataError(f"{directory}: dimension {exported.info['dim']}, encoder.dim is {self.config.encoder.dim}")
+        if exported.number("dim") != self.config.kdcn.dim:
+            raise DataError(f"{directory}: dimension {exported.info['dim']}, kdcn.dim is {self.config.kdcn.dim}")
         written, standardize = 0, self.config.kdcn.standardize_entities
         for entity_type in self.model.entities.types:
-            count, total = 0, np.zeros(self.config.encoder.dim)
+            count, total = 0, np.zeros(self.config.kdcn.dim)
             for first, rows in read_rows(directory, exported, entity_type, standardize):
                 for start in range(0, len(rows), ASSIGN_ROWS):
                     block = rows[start : start + ASSIGN_ROWS]

@@ -49,7 +49,6 @@ def counted_step(directory: str, ckg: Manifest, config: Config, servers: int) ->
         config,
         encoder=replace(config.encoder, dim=1),
         pretrain=replace(config.pretrain, optimizer="adagrad"),
-        kdcn=replace(config.kdcn, dialogue=False),
     )
     with translated(directory):
         run = Pretraining(InlineScheduler(), thin, ckg, directory)

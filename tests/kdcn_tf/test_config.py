@@ -47,7 +47,7 @@ def test_every_check_refuses_something_and_names_its_field(name):
         (["pretrain.chunks=7"], "pretrain.chunks: must divide batch_size=1000, got 7"),
         (["encoder.neighbors=30"], "encoder.neighbors: 30 sampled of ckg.stored_neighbors=20 stored"),
         (["encoder.reciprocal=false"], "encoder.relation_scale: needs reciprocal=true"),
-        (["encoder.dim=10"], "kdcn.heads: must divide encoder.dim=10, got 4"),
+        (["kdcn.dim=10"], "kdcn.heads: must divide dim=10, got 4"),
     ],
 )
 def test_options_that_contradict_each_other(assignments, message):
@@ -57,12 +57,12 @@ def test_options_that_contradict_each_other(assignments, message):
 def test_options_that_need_each_other_may_come_from_two_sources():
     """Neighbours 30 of 40; 5 heads for vectors of 10; 10 chunks for a batch of 70."""
     found = config.resolve(
-        suggested={"encoder.dim": 10, "encoder.neighbors": 30, "pretrain.batch_size": 70},
+        suggested={"kdcn.dim": 10, "encoder.neighbors": 30, "pretrain.batch_size": 70},
         assignments=["kdcn.heads=5", "ckg.stored_neighbors=40", "pretrain.chunks=10"],
     )
-    assert (found.encoder.dim, found.kdcn.heads, found.pretrain.chunks) == (10, 5, 10)
-    assert refused(suggested={"encoder.dim": 10}).startswith("input dataset: kdcn.heads: must divide")
-    config.resolve(assignments=["encoder.dim=10", "kdcn.dialogue=false"])  # no heads, nothing to divide
+    assert (found.kdcn.dim, found.kdcn.heads, found.pretrain.chunks) == (10, 5, 10)
+    assert refused(suggested={"kdcn.dim": 10}).startswith("input dataset: kdcn.heads: must divide")
+    config.resolve(assignments=["kdcn.dim=10", "kdcn.dialogue=false"])  # no heads, nothing to divide
 
 
 @pytest.mark.parametrize(

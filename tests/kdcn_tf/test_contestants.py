@@ -34,10 +34,10 @@ def test_an_ablation_of_what_is_not_chosen_is_left_out():
 @pytest.mark.parametrize(
     ("model", "reads", "reads_not"),
     [
-        ("lr", ["lr.iterations=9", "finetune.seed=3"], ["encoder.dim=4", "finetune.epochs=9", "gbdt.leaves=9"]),
-        ("gbdt", ["gbdt.leaves=9", "finetune.seed=3"], ["encoder.dim=4", "kdcn.heads=2", "lr.iterations=9"]),
-        ("kdcn", ["encoder.dim=4", "kdcn.heads=2", "trial.patience=1", "finetune.epochs=9"], ["gbdt.leaves=9"]),
-        ("dcn", ["kdcn.cross_layers=3", "finetune.seed=3"], ["encoder.dim=4", "lr.iterations=9", "pretrain.epochs=9"]),
+        ("lr", ["lr.iterations=9", "finetune.seed=3"], ["kdcn.dim=4", "finetune.epochs=9", "gbdt.leaves=9"]),
+        ("gbdt", ["gbdt.leaves=9", "finetune.seed=3"], ["kdcn.dim=4", "kdcn.heads=2", "lr.iterations=9"]),
+        ("kdcn", ["kdcn.dim=4", "kdcn.heads=2", "trial.patience=1", "finetune.epochs=9"], ["gbdt.leaves=9"]),
+        ("dcn", ["kdcn.cross_layers=3", "finetune.seed=3"], ["kdcn.dim=4", "lr.iterations=9", "encoder.dim=4"]),
     ],
 )
 def test_a_model_reads_its_own_settings(model, reads, reads_not):

@@ -8,7 +8,8 @@ from kdcn_tf.config import Config
 
 PAPER = {
     "ckg.min_attribute_count": 5000, "encoder.dim": 64, "encoder.neighbors": 10, "encoder.activation": "sigmoid",
-    "pretrain.epochs": 5, "pretrain.batch_size": 1000, "pretrain.learning_rate": 1e-4, "kdcn.widths": (2, 4),
+    "kdcn.dim": 64, "pretrain.epochs": 5, "pretrain.batch_size": 1000, "pretrain.learning_rate": 1e-4,
+    "kdcn.widths": (2, 4),
     "kdcn.heads": 4, "kdcn.cross_layers": 4, "kdcn.deep_units": (512, 512), "finetune.batch_size": 512,
     "kdcn.knowledge_scale": 1,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from kdcn_tf import config, manifest, records
 from kdcn_tf.models.networks import build_model
 
 DESCRIBED = manifest.Manifest(manifest.CTR, id_map=ID_MAP, info=INFO)
-SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=3", "kdcn.match_dim=5", "kdcn.deep_units=[16,4]",
+SMALL = ["kdcn.dim=8", "kdcn.heads=2", "kdcn.filters=3", "kdcn.match_dim=5", "kdcn.deep_units=[16,4]",
          "kdcn.category_dim=3", "kdcn.cross_rank=2", "kdcn.cross_layers=2"]  # fmt: skip
 CONTEXT = {records.USER, records.QUERY_KEYWORDS, *map(records.behavior_key, INFO["behaviors"])}
 

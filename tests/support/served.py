@@ -59,7 +59,7 @@ STREAMS = {"users": USERS, "items": ITEMS, "sessions": SESSIONS, "behaviors": BE
 BUILT = ["logs.max_keywords=3", "ctr.max_behaviors=2", "ctr.history_days=0.001", "ctr.max_title_keywords=2"]
 """Options of the dataset, which training doesn't repeat."""
 
-SMALL = ["encoder.dim=8", "kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[6]", "kdcn.match_dim=4"]
+SMALL = ["kdcn.dim=8", "kdcn.filters=4", "kdcn.heads=2", "kdcn.deep_units=[6]", "kdcn.match_dim=4"]
 
 
 class Shop(NamedTuple):

@@ -7,7 +7,7 @@ from support.ctr_data import write_ctr
 from kdcn_tf import manifest
 
 MODEL = "kdcn_no_pretraining"
-SMALL = ["encoder.dim=4", "kdcn.heads=1", "kdcn.user_state=false", "kdcn.dialogue=false", "kdcn.candidate=false",
+SMALL = ["kdcn.dim=4", "kdcn.heads=1", "kdcn.user_state=false", "kdcn.dialogue=false", "kdcn.candidate=false",
          "kdcn.cross_layers=0", "kdcn.deep_units=[4]", "finetune.batch_size=32", "finetune.epochs=2",
          "trial.least_steps=16", "trial.least_steps_between=4"]  # fmt: skip
 """Assignments: 16 steps, a look every 4."""

@@ -18,7 +18,7 @@ from pipelines.writing import tfrecord
 
 PRETRAIN = ["encoder.dim=4", "kdcn.heads=2", "encoder.neighbors=3", "pretrain.batch_size=32", "pretrain.chunks=2",
             "pretrain.negatives=4", "pretrain.epochs=1"]  # fmt: skip
-FINETUNE = ["encoder.dim=4", "kdcn.heads=2", "kdcn.filters=2", "kdcn.deep_units=[4]", "kdcn.match_dim=2",
+FINETUNE = ["kdcn.dim=4", "kdcn.heads=2", "kdcn.filters=2", "kdcn.deep_units=[4]", "kdcn.match_dim=2",
             "kdcn.pretrained=false", "finetune.epochs=1"]  # fmt: skip
 
 Change = Callable[[Path], object]

@@ -9,7 +9,7 @@ from kdcn_tf import manifest
 from kdcn_tf.cli import compare, pool
 
 SETS = [f"--set={text}" for text in (
-    "encoder.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
+    "kdcn.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
     "kdcn.pretrained=false", "finetune.batch_size=64", "finetune.epochs=1", "trial.least_steps=6",
     "trial.least_steps_between=3",
 )]  # fmt: skip

@@ -23,7 +23,7 @@ def exported(tmp_path_factory):
     """A model with random weights and its export: weights don't matter to what is tested here."""
     root = tmp_path_factory.mktemp("serving")
     ctr, graph = ctr_data.write_ctr(root / "ctr", per_file=40), ctr_data.write_keys(root / "ckg")
-    resolved = config.resolve("default", None, None, ["encoder.dim=8", "kdcn.filters=4", "kdcn.deep_units=[6]"])
+    resolved = config.resolve("default", None, None, ["kdcn.dim=8", "kdcn.filters=4", "kdcn.deep_units=[6]"])
     model = build_model(resolved, ctr)
     trained = manifest.Manifest(
         manifest.KDCN_MODEL, id_map=ctr.id_map, config=options.to_dict(resolved), info={**ctr.info, "history": []}
@@ -75,7 +75,7 @@ def test_version_is_complete_and_described(exported):
 def test_another_network_is_served_too(exported, tmp_path):
     """The export is proven on held-out requests before it returns."""
     parts, _ = exported
-    options_of = ["encoder.dim=8", "kdcn.network=wide_deep", "kdcn.deep_units=[6]", "kdcn.wide_buckets=50"]
+    options_of = ["kdcn.dim=8", "kdcn.network=wide_deep", "kdcn.deep_units=[6]", "kdcn.wide_buckets=50"]
     resolved = config.resolve(assignments=options_of)
     model = randomized(build_model(resolved, parts["ctr"]))
     trained = dataclasses.replace(parts["trained"], config=options.to_dict(resolved))

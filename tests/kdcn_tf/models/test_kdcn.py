@@ -171,7 +171,7 @@ def test_a_switch_takes_its_part_out_of_f(part, size):
 
 
 def test_heads_that_do_not_divide_the_embedding_size():
-    with pytest.raises(ConfigError, match=r"kdcn\.heads: must divide encoder\.dim=8"):
+    with pytest.raises(ConfigError, match=r"kdcn\.heads: must divide dim=8"):
         small("kdcn.heads=3")
     assert small("kdcn.heads=3", "kdcn.dialogue=false").dialogue is None
     assert small("kdcn.heads=3", "kdcn.network=dnn").dim == 8

@@ -8,7 +8,7 @@ from kdcn_tf.training import comparing
 from kdcn_tf.training.comparing import Order, Task
 from kdcn_tf.training.trial import Outcome, Point
 
-SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
+SMALL = ["kdcn.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
          "finetune.batch_size=64", "finetune.epochs=1", "trial.least_steps=4"]  # fmt: skip
 MODEL = "kdcn_no_pretraining"
 OUTCOME = Outcome(

@@ -78,7 +78,7 @@ def test_similarities_know_what_all_of_a_type_share(ctr, tmp_path, capsys, shown
 
 
 def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
-    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", "--set=finetune.epochs=20",
+    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=kdcn.dim=8", "--set=finetune.epochs=20",
                     ctr=ctr, output=tmp_path / "model")  # fmt: skip
     assert code == 0, err
     found = manifest.read(str(tmp_path / "model"), manifest.KDCN_MODEL)
@@ -97,7 +97,7 @@ def test_it_learns_and_its_weights_survive_the_file(ctr, tmp_path, capsys):
 
 def test_another_network_learns_all_its_tables(ctr, tmp_path, capsys):
     code, err = run(
-        capsys, "--set=kdcn.network=wide_deep", "--set=kdcn.pretrained=false", "--set=encoder.dim=4",
+        capsys, "--set=kdcn.network=wide_deep", "--set=kdcn.pretrained=false", "--set=kdcn.dim=4",
         "--set=finetune.epochs=5", ctr=ctr, output=tmp_path / "model",
     )  # fmt: skip
     assert code == 0, err
@@ -114,7 +114,7 @@ def test_another_network_learns_all_its_tables(ctr, tmp_path, capsys):
 def test_tables_are_trained_at_their_own_rates(ctr):
     """Adam's first step moves a weight by the learning rate: a pretrained table's is another."""
     for pretrained, rates in (("true", {"entities": 0.05, "categories": 0.01}), ("false", {"entities": 0.01})):
-        sets = ["encoder.dim=8", *SMALL, f"kdcn.pretrained={pretrained}", "finetune.batch_size=800"]
+        sets = ["kdcn.dim=8", *SMALL, f"kdcn.pretrained={pretrained}", "finetune.batch_size=800"]
         started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
         tables = {"entities": started.model.entities.table, "categories": started.model.categories.embedding.table}
         before = {name: table.numpy() for name, table in tables.items()}
@@ -125,7 +125,7 @@ def test_tables_are_trained_at_their_own_rates(ctr):
 
 def test_the_penalty_pulls_every_kernel_and_nothing_else(ctr):
     """Beside a huge one the loss has no say: Adam's first step moves each number by its rate, towards zero."""
-    sets = ["encoder.dim=8", *SMALL, "finetune.batch_size=800", "finetune.l2=1e9", "kdcn.dropout=0"]
+    sets = ["kdcn.dim=8", *SMALL, "finetune.batch_size=800", "finetune.l2=1e9", "kdcn.dropout=0"]
     started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
     tables = {id(table) for table in started.model.tables}
     weights = [weight for weight in started.model.trainable_weights if id(weight) not in tables]
@@ -149,7 +149,7 @@ def test_the_penalty_pulls_every_kernel_and_nothing_else(ctr):
     ids=["warm-up", "decay", "both"],
 )
 def test_all_rates_follow_the_run(ctr, sets, share):
-    sets = ["encoder.dim=8", *SMALL, "finetune.batch_size=800", *sets]
+    sets = ["kdcn.dim=8", *SMALL, "finetune.batch_size=800", *sets]
     started = Finetuning(InlineScheduler(), config.resolve(assignments=sets), *described_of(ctr))
     tables = {0.05: started.model.entities.table, 0.01: started.model.categories.embedding.table}
     before = {rate: table.numpy() for rate, table in tables.items()}
@@ -192,7 +192,7 @@ def test_a_corrupt_example_file_is_named(tmp_path, capsys):
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF  # same size, so that only TFRecord's own checksum can tell
     path.write_bytes(bytes(content))
-    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=encoder.dim=8", ctr=tmp_path / "ctr",
+    code, err = run(capsys, "--set=kdcn.pretrained=false", "--set=kdcn.dim=8", ctr=tmp_path / "ctr",
                     output=tmp_path / "model")  # fmt: skip
     assert code == 65
     assert "train-1.tfrecord" in err
@@ -200,7 +200,7 @@ def test_a_corrupt_example_file_is_named(tmp_path, capsys):
 
 def test_predictions_keep_the_order_of_the_files(ctr, tmp_path, capsys):
     described, _ = described_of(ctr)
-    settings = config.resolve(assignments=["encoder.dim=8", "kdcn.pretrained=false", *SMALL])
+    settings = config.resolve(assignments=["kdcn.dim=8", "kdcn.pretrained=false", *SMALL])
     found = Finetuning(InlineScheduler(), settings, described, str(ctr)).predict("train")
     raw = read_all(str(ctr), described, "train")
     for key in (records.LABEL, records.SESSION, records.SOURCE):

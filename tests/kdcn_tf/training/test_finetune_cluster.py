@@ -14,12 +14,12 @@ from kdcn_tf.training.finetune import load_model
 
 ROOT = Path(__file__).parents[3]
 # One column, so that the table of 92 rows is tall enough to be spread over the servers.
-OPTIONS = ["kdcn.pretrained=false", "encoder.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
+OPTIONS = ["kdcn.pretrained=false", "kdcn.dim=1", "kdcn.heads=1", "kdcn.normalize_entities=false",
            "kdcn.filters=4", "kdcn.deep_units=[16]", "kdcn.match_dim=8", "kdcn.dropout=0",
            "kdcn.knowledge_dropout=0", "kdcn.knowledge_scale=1", "kdcn.cross_layers=2", "finetune.epochs=8",
            "finetune.batch_size=32", "finetune.learning_rate=0.002",
            "finetune.patience=20"]  # fmt: skip
-WHOLE = ["encoder.dim=8", "finetune.epochs=3"]
+WHOLE = ["kdcn.dim=8", "finetune.epochs=3"]
 
 PROBE = """
 import json, sys

@@ -8,7 +8,7 @@ from kdcn_tf import config, records
 from kdcn_tf.errors import ConfigError, DataError
 from kdcn_tf.training import metrics, trial
 
-SMALL = ["encoder.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
+SMALL = ["kdcn.dim=8", "kdcn.heads=2", "kdcn.filters=4", "kdcn.match_dim=8", "kdcn.deep_units=[16]",
          "finetune.batch_size=32", "finetune.learning_rate=0.01", "finetune.entity_learning_rate=0.05",
          "trial.least_steps=60", "trial.least_steps_between=10"]  # fmt: skip
 MODEL = "kdcn_no_pretraining"
