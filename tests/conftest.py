@@ -1,6 +1,7 @@
 """Shared by all tests: Keras 2 before TensorFlow, threads for the cores there are, the public data."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,11 @@ def public_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"needs the public data sets: set KDCN_DATA to their folder ({path} is not there)")
     return path
+
+
+@pytest.fixture
+def hears_interrupts():
+    """A shell that starts tests in the background makes them ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -236,8 +236,11 @@ class RowAdagrad(Optimizer):
 
 
 def linear_decay(start: float, steps: float) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A learning rate that falls from `start` to 0 in a line, over that many steps."""
-    return lambda step: start * tf.maximum(1.0 - step / steps, 0.0)
+    """A learning rate that falls from `start`, which the first step has, in a line; it would be 0 after `steps` steps.
+
+    So a run of one step trains by all of it.
+    """
+    return lambda step: start * tf.maximum(1.0 - (step - 1.0) / steps, 0.0)
 
 
 def warmed_up(rate: Rate, steps: float) -> Rate:

@@ -40,14 +40,6 @@ def interrupted_step(number):
     time.sleep(10)
 
 
-@pytest.fixture
-def hears_interrupts():
-    """A shell that starts tests in the background makes them ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_job_that_is_stopped_in_a_step_ends_as_interrupted(tmp_path, number):

@@ -180,7 +180,7 @@ def wait_for_looks(command, journal, count):
 
 
 @pytest.fixture
-def endless(ctr, tmp_path):
+def endless(ctr, tmp_path, hears_interrupts):
     """The command, in a group of its own, with a single worker and a trial that won't end by itself."""
     more = ("--trials=1", "--processes=1", "--set=trial.least_steps=100000", "--set=trial.patience=100000")
     command = subprocess.Popen(

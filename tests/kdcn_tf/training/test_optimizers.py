@@ -67,23 +67,23 @@ def test_row_adagrad_by_hand():
 
 
 def test_the_rate_falls_in_a_line():
-    # Adam's first steps on a constant gradient are as long as the rate: steps 1 to 4 of 4 are 0.75, 0.5, 0.25 and 0.
+    # Adam's first steps on a constant gradient are as long as the rate: steps 1 to 4 of 4 are 1, 0.75, 0.5 and 0.25.
     weight = tf.Variable([10.0])
     optimizer = Adam([weight], linear_decay(1.0, 4))
     found = []
     for _ in range(4):
         optimizer.apply([tf.constant([2.0])])
         found.append(float(weight[0]))
-    np.testing.assert_allclose(found, [9.25, 8.75, 8.5, 8.5], atol=1e-4)
+    np.testing.assert_allclose(found, [9.0, 8.25, 7.75, 7.5], atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("rate", "expected"),
-    [(1.0, [9.5, 8.5, 7.5, 6.5]), (linear_decay(1.0, 4), [9.625, 9.125, 8.875, 8.875])],
+    [(1.0, [9.5, 8.5, 7.5, 6.5]), (linear_decay(1.0, 4), [9.5, 8.75, 8.25, 8.0])],
     ids=["constant", "falling"],
 )
 def test_the_rate_rises_first(rate, expected):
-    # Warm-up over 2 steps halves the first one: 0.5, 1, 1, 1; of the falling rates above 0.375, 0.5, 0.25 and 0.
+    # Warm-up over 2 steps halves the first one: 0.5, 1, 1, 1; of the falling rates above 0.5, 0.75, 0.5 and 0.25.
     weight = tf.Variable([10.0])
     optimizer = Adam([weight], warmed_up(rate, 2))
     found = []
