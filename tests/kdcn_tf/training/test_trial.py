@@ -46,13 +46,14 @@ def test_few_rows_still_get_their_steps(data):
 
 
 @pytest.mark.parametrize(("fraction", "steps"), [(1.0, 25), (0.1, 8)], ids=["an epoch", "the least steps"])
-def test_a_falling_rate_is_zero_at_the_last_step(data, fraction, steps):
+def test_a_falling_rate_ends_with_the_last_step(data, fraction, steps):
     sets = ["finetune.decay=linear", "finetune.average=0", "finetune.epochs=1", "trial.least_steps=8",
             "trial.least_steps_between=1", "trial.looks_per_epoch=25", "trial.patience=100"]  # fmt: skip
     found = trial.run(data, MODEL, small(*sets), embeddings=None, fraction=fraction)
     losses = [point.log_loss for point in found.curve]
     assert len(losses) == steps
-    assert losses[-1] == losses[-2] != losses[-3]
+    changes = np.abs(np.diff(losses))
+    assert 0 < changes[-1] < 0.1 * changes.max()
 
 
 def test_a_smaller_share_lies_in_a_larger_one(data):
