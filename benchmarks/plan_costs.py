@@ -21,11 +21,11 @@ from scipy.optimize import nnls
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import cluster_probe  # noqa: E402
+from benchmarks import cluster_probe, programs  # noqa: E402
 from kdcn_tf import command, costs, manifest, planning, presets  # noqa: E402
 from kdcn_tf.training import footprint  # noqa: E402
 
-GCN = tuple(f"{name}={json.dumps(value)}" for name, value in presets.GCN.items())
+GCN = tuple(programs.assignments(presets.GCN))
 NARROW = (*GCN, "encoder.dim=8")
 SHAPES: tuple[tuple[int, int, tuple[str, ...]], ...] = (
     (2, 2, GCN),

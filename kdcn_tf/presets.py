@@ -2,35 +2,40 @@
 
 from typing import Any
 
+_ONE_LAYER: dict[str, Any] = {
+    # A GCN layer over plain TransE, one side of a triple in a step. The paper has the size, and "multi-layer" alone.
+    "encoder.dim": 64,
+    "encoder.layers": 1,
+    "encoder.reciprocal": False,
+    "encoder.relation_scale": False,
+    "encoder.l2": 0.0,
+    "encoder.init_scale": 0.75,
+    "pretrain.negatives": 64,
+    "pretrain.chunks": 8,
+    "pretrain.both_sides": False,
+    "pretrain.decay": "constant",
+}
+
 PAPER: dict[str, Any] = {
-    # The paper's IV-B. What it leaves open (margin, norm, filters) keeps its default.
+    # The paper's IV-B. What it leaves open is marked or keeps its default.
+    **_ONE_LAYER,
     "ckg.min_attribute_count": 5000,
     "ckg.relation_mode": "name",
     "ckg.item_keywords": False,
     "ckg.session_keywords": False,
-    "encoder.dim": 64,
-    "encoder.layers": 1,  # "multi-layer", number not mentioned in the paper
     "encoder.neighbors": 10,
     "encoder.activation": "sigmoid",
     "encoder.residual": False,
     "encoder.export_dim": None,
     "encoder.norm": 2,  # not mentioned in the paper
-    "encoder.reciprocal": False,
-    "encoder.relation_scale": False,
-    "encoder.l2": 0.0,
-    "encoder.init_scale": 0.75,
     "pretrain.epochs": 5,
     "pretrain.batch_size": 1000,
-    "pretrain.negatives": 64,  # not mentioned in the paper
-    "pretrain.chunks": 8,  # not mentioned in the paper
-    "pretrain.both_sides": False,
     "pretrain.type_constrained": 0.0,
     "pretrain.hide_targets": False,
     "pretrain.loss": "margin",
     "pretrain.margin": 1.0,  # not mentioned in the paper
     "pretrain.optimizer": "adam",
     "pretrain.learning_rate": 1e-4,
-    "pretrain.decay": "constant",
     "kdcn.dim": 64,
     "kdcn.candidate": False,
     "kdcn.unknown_share": 0.0,
@@ -67,21 +72,12 @@ QUICK: dict[str, Any] = {
 }
 
 GCN: dict[str, Any] = {
-    # A GCN layer over a table of the paper's size: for graphs whose vectors must be short, and to compare with.
-    "encoder.dim": 64,
-    "encoder.layers": 1,
-    "encoder.reciprocal": False,
-    "encoder.relation_scale": False,
-    "encoder.l2": 0.0,
-    "encoder.init_scale": 0.75,
+    # For graphs whose vectors must be short, and to compare with.
+    **_ONE_LAYER,
     "pretrain.epochs": 30,
-    "pretrain.negatives": 64,
-    "pretrain.chunks": 8,
-    "pretrain.both_sides": False,
     "pretrain.loss": "logistic",
     "pretrain.margin": 4.0,
     "pretrain.learning_rate": 0.3,
-    "pretrain.decay": "constant",
 }
 
 PRESETS: dict[str, dict[str, Any]] = {"default": {}, "paper": PAPER, "quick": QUICK, "gcn": GCN}

@@ -16,7 +16,6 @@ from kdcn_tf.export.embeddings import EncodeFn
 SAMPLE = 100_000
 """Entities of a type that the components are computed from, about: 600 million needn't be encoded twice."""
 
-
 TURN_SEED = 0
 """Every export of a model is turned the same way."""
 

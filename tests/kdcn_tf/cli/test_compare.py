@@ -172,6 +172,7 @@ def test_other_exports_that_dont_fit(ctr, tmp_path, capsys):
     given = [f"--ctr={ctr}", "--models=kdcn", *SETS, f"--output={tmp_path / 'out'}"]
     for more, code, message in (
         (["--models=lr", f"--more_embeddings={one}"], 2, "--more_embeddings: needs --embeddings"),
+        ([f"--embeddings={longer}"], 2, f"kdcn.dim: is 8, {longer} has vectors of 16"),
         ([f"--embeddings={one}", f"--more_embeddings={longer}"], 2, "longer has dimension 16, "),
         ([f"--embeddings={one}", f"--more_embeddings={one}"], 2, "one is there twice"),
         ([f"--embeddings={one}", f"--more_embeddings={foreign}"], 65, "ids don't match"),
